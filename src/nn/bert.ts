@@ -1,0 +1,162 @@
+/** BERT as a graph: embeddings, post-LN encoder, pooler, head; with every inner value within reach (taps). */
+import { internal } from '../errors/index.ts';
+import type { GraphBuilder, Value } from '../ops/index.ts';
+import type { BertArchitecture } from './architecture.ts';
+import {
+  activate,
+  embedding,
+  firstToken,
+  layerNorm,
+  linear,
+  noDropout,
+  type Dropout,
+  type ParameterSource,
+} from './layers.ts';
+
+export interface BertInputs {
+  /** int64 [batch, seq] */
+  readonly inputIds: Value;
+  /** int64 [batch, seq], 1 for real tokens */
+  readonly attentionMask: Value;
+  /** int64 [batch, seq] */
+  readonly tokenTypeIds: Value;
+}
+
+/** Inner values that distillation reads; unused ones cost nothing, the graph keeps only what its outputs need. */
+export interface EncoderTaps {
+  /** Embedding output, then the output of each depth: depth + 1 values [batch, seq, hidden]. */
+  readonly hiddenStates: readonly Value[];
+  /** QKᵀ/√d of each depth, before mask and softmax: [batch, heads, seq, seq]. */
+  readonly attentionScores: readonly Value[];
+}
+
+export interface ClassifierOutputs extends EncoderTaps {
+  /** tanh(linear(first token)): [batch, hidden] */
+  readonly pooled: Value;
+  /** [batch, labels] */
+  readonly logits: Value;
+}
+
+/** Added to the scores of masked keys; exp of it is 0 in float32. */
+const MASKED = -10000;
+
+/** Graph of a sequence classifier (BertForSequenceClassification). */
+export function bertClassifier(
+  g: GraphBuilder,
+  architecture: BertArchitecture,
+  parameter: ParameterSource,
+  inputs: BertInputs,
+  dropout: Dropout = noDropout,
+): ClassifierOutputs {
+  const taps = bertEncoder(g, architecture, parameter, inputs, dropout);
+  const last = taps.hiddenStates.at(-1) as Value;
+  const pooled = g.scope('pooler', () =>
+    g.op('Tanh', [linear(g, firstToken(g, last), parameter, 'bert.pooler.dense')]),
+  );
+  const logits = g.scope('classifier', () =>
+    linear(g, dropout.apply(pooled, architecture.classifierDropout), parameter, 'classifier'),
+  );
+  return { ...taps, pooled, logits };
+}
+
+export function bertEncoder(
+  g: GraphBuilder,
+  architecture: BertArchitecture,
+  parameter: ParameterSource,
+  inputs: BertInputs,
+  dropout: Dropout = noDropout,
+): EncoderTaps {
+  const bias = g.scope('mask', () => maskBias(g, inputs.attentionMask));
+  let hidden = g.scope('embeddings', () => embeddings(g, architecture, parameter, inputs, dropout));
+  const hiddenStates = [hidden];
+  const attentionScores: Value[] = [];
+  architecture.layerPlan.forEach((layer, depth) => {
+    g.scope(`layer.${depth}`, () => {
+      const output = encoderLayer(g, architecture, parameter, `bert.encoder.layer.${layer}`, hidden, bias, dropout);
+      hidden = output.hidden;
+      hiddenStates.push(output.hidden);
+      attentionScores.push(output.scores);
+    });
+  });
+  return { hiddenStates, attentionScores };
+}
+
+/** 0 for real keys, a large negative number for padding: [batch, 1, 1, seq]. */
+function maskBias(g: GraphBuilder, attentionMask: Value): Value {
+  const mask = g.op('Unsqueeze', [g.op('Cast', [attentionMask], { to: g.float }), g.ints([1, 2])]);
+  return g.mul(g.sub(g.scalar(1), mask), g.scalar(MASKED));
+}
+
+function embeddings(
+  g: GraphBuilder,
+  architecture: BertArchitecture,
+  parameter: ParameterSource,
+  { inputIds, tokenTypeIds }: BertInputs,
+  dropout: Dropout,
+): Value {
+  const words = embedding(g, inputIds, parameter('bert.embeddings.word_embeddings.weight'));
+  const types = embedding(g, tokenTypeIds, parameter('bert.embeddings.token_type_embeddings.weight'));
+  const positions = positionRows(g, inputIds, parameter('bert.embeddings.position_embeddings.weight'));
+  const sum = g.add(g.add(words, types), positions);
+  return dropout.apply(
+    layerNorm(g, sum, parameter, 'bert.embeddings.LayerNorm', architecture.layerNormEps),
+    architecture.hiddenDropout,
+  );
+}
+
+/** The first seq rows of the position table. */
+function positionRows(g: GraphBuilder, inputIds: Value, table: Value): Value {
+  const length = inputIds.shape[1];
+  const positions = table.shape[0] as number;
+  if (typeof length === 'number' && length > positions) throw internal(`length ${length} over ${positions} positions`);
+  const end = typeof length === 'number' ? g.ints([length]) : g.op('Shape', [inputIds], { start: 1, end: 2 });
+  return g.op('Slice', [table, g.ints([0]), end, g.ints([0])]);
+}
+
+function encoderLayer(
+  g: GraphBuilder,
+  architecture: BertArchitecture,
+  parameter: ParameterSource,
+  name: string,
+  x: Value,
+  maskBias: Value,
+  dropout: Dropout,
+): { hidden: Value; scores: Value } {
+  const { hiddenDropout, layerNormEps } = architecture;
+  const { context, scores } = g.scope('attention', () =>
+    selfAttention(g, architecture, parameter, `${name}.attention.self`, x, maskBias, dropout),
+  );
+  const attended = g.scope('attention.output', () => {
+    const output = dropout.apply(linear(g, context, parameter, `${name}.attention.output.dense`), hiddenDropout);
+    return layerNorm(g, g.add(output, x), parameter, `${name}.attention.output.LayerNorm`, layerNormEps);
+  });
+  const hidden = g.scope('feedforward', () => {
+    const inner = activate(g, linear(g, attended, parameter, `${name}.intermediate.dense`), architecture.activation);
+    const output = dropout.apply(linear(g, inner, parameter, `${name}.output.dense`), hiddenDropout);
+    return layerNorm(g, g.add(output, attended), parameter, `${name}.output.LayerNorm`, layerNormEps);
+  });
+  return { hidden, scores };
+}
+
+function selfAttention(
+  g: GraphBuilder,
+  architecture: BertArchitecture,
+  parameter: ParameterSource,
+  name: string,
+  x: Value,
+  maskBias: Value,
+  dropout: Dropout,
+): { context: Value; scores: Value } {
+  const { heads, hiddenSize } = architecture;
+  const size = hiddenSize / heads;
+  // [batch, seq, hidden] to [batch, heads, seq, size], or [batch, heads, size, seq] for keys
+  const split = (part: string, perm: readonly number[]) =>
+    g.transpose(g.reshape(linear(g, x, parameter, `${name}.${part}`), [0, 0, heads, size]), perm);
+  const query = split('query', [0, 2, 1, 3]);
+  const key = split('key', [0, 2, 3, 1]);
+  const value = split('value', [0, 2, 1, 3]);
+  const scores = g.div(g.op('MatMul', [query, key]), g.scalar(Math.sqrt(size)));
+  const probabilities = g.op('Softmax', [g.add(scores, maskBias)], { axis: -1 });
+  const context = g.op('MatMul', [dropout.apply(probabilities, architecture.attentionDropout), value]);
+  return { context: g.reshape(g.transpose(context, [0, 2, 1, 3]), [0, 0, hiddenSize]), scores };
+}
