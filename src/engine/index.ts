@@ -1,0 +1,6 @@
+/** Executors: run graphs on a device, with tensors that stay there. */
+export type * from './engine.ts';
+export { openEngine, probeDevices, type OpenOptions, type Probe } from './open.ts';
+export type { DeviceReport } from './devices.ts';
+export type { Backend } from './driver.ts';
+export { processor, type Processor } from './processor.ts';

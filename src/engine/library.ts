@@ -1,0 +1,47 @@
+/** Where onnxruntime-node keeps its native library, and how koffi opens it. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { KdxError } from '../errors/index.ts';
+
+export type Koffi = typeof import('koffi');
+
+export interface NativeLibrary {
+  /** Version of the onnxruntime-node package, which is that of the library. */
+  readonly version: string;
+  /** The folder in which ONNX Runtime looks for its provider libraries. */
+  readonly folder: string;
+  readonly path: string;
+}
+
+const libraryName = /^(lib)?onnxruntime(\.so(\.\d+)*|(\.\d+)*\.dylib|\.dll)$/;
+
+/**
+ * The library of the installed onnxruntime-node.
+ * @throws KdxError `unsupported-platform`
+ */
+export function nativeLibrary(platform: string = process.platform, arch: string = process.arch): NativeLibrary {
+  const root = dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node')));
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  const builds = join(root, 'bin', 'napi-v6');
+  const folder = join(builds, platform, arch);
+  const name = existsSync(folder) ? readdirSync(folder).find((file) => libraryName.test(file)) : undefined;
+  if (name === undefined) {
+    const built = readdirSync(builds).flatMap((os) => readdirSync(join(builds, os)).map((cpu) => `${os}/${cpu}`));
+    throw new KdxError(
+      'unsupported-platform',
+      `onnxruntime-node ${version} has no library for ${platform}/${arch}, only for ${built.join(', ')}`,
+      { exitCode: 1 },
+    );
+  }
+  return { version, folder, path: join(folder, name) };
+}
+
+/** koffi, or why it cannot be loaded. It is an optional dependency. */
+export async function loadKoffi(): Promise<Koffi | Error> {
+  try {
+    return await import('koffi');
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}

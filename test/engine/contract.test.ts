@@ -1,0 +1,18 @@
+/** The contract, over both ways to ONNX Runtime. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openEngine } from '../../src/engine/index.ts';
+import { engineContract, trainingLosses } from './contract.ts';
+
+engineContract('onnxruntime, C API', () => openEngine({ device: 'cpu', backend: 'capi', threads: 2 }));
+engineContract('onnxruntime, Node binding', () => openEngine({ device: 'cpu', backend: 'binding', threads: 2 }));
+
+test('both give the same bits', async () => {
+  const losses = [];
+  for (const backend of ['capi', 'binding'] as const) {
+    const engine = await openEngine({ backend, threads: 2 });
+    losses.push(await trainingLosses(engine, 8));
+    await engine.close();
+  }
+  assert.deepEqual(losses[0], losses[1]);
+});

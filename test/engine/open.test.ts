@@ -1,0 +1,150 @@
+/** Choice of device and of the way to ONNX Runtime. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openEngine, probeDevices, type Processor } from '../../src/engine/index.ts';
+import { chooseDevice, reportDevices } from '../../src/engine/devices.ts';
+import { nativeLibrary } from '../../src/engine/library.ts';
+import { runChild } from './child.ts';
+
+const processor: Processor = {
+  model: 'Abacus 3',
+  architecture: 'x64',
+  cores: 4,
+  logical: 8,
+  threads: 4,
+  flags: ['avx2'],
+};
+
+test('auto takes the CPU, and says in one line why nothing better', async () => {
+  const engine = await openEngine({ threads: 1 });
+  assert.equal(engine.device.kind, 'cpu');
+  assert.equal(engine.device.threads, 1);
+  assert.match(engine.device.description, /^cpu \(.+, 1 thread\)$/);
+  assert.match(engine.device.reason, /^cuda: .+; webgpu: [^\n]+$/);
+  await engine.close();
+});
+
+test('a device that cannot be used is an error that names what is missing', async () => {
+  for (const device of ['cuda', 'webgpu'] as const)
+    await assert.rejects(openEngine({ device }), (error: Error & { suggestions: string[] }) => {
+      assert.deepEqual(
+        { ...error, message: error.message.split(':')[0] },
+        { ...error, code: 'device-unavailable', exitCode: 1, message: `device ${device} is not available` },
+      );
+      assert.ok(error.suggestions.includes('use --device cpu'));
+      return true;
+    });
+});
+
+test('reports tell apart what is there and what is not', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'kdx-test-'));
+  const library = { version: '1.30.0', folder, path: join(folder, 'libonnxruntime.so.1') };
+  const cuda = () => {
+    const reports = reportDevices({ library, processor, platform: 'linux', folders: [folder] });
+    assert.throws(() => chooseDevice('cuda', reports, processor, 4), { code: 'device-unavailable' });
+    return reports.find(({ kind }) => kind === 'cuda')!;
+  };
+  assert.match(
+    cuda().reason,
+    /missing: libonnxruntime_providers_shared.so .*libonnxruntime_providers_cuda.so .*libcuda.so.1 /,
+  );
+  assert.ok(cuda().suggestions.some((line) => line.includes('ONNXRUNTIME_NODE_INSTALL=true')));
+  for (const file of ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'])
+    await writeFile(join(folder, file), '');
+  assert.match(cuda().reason, /missing: libcuda.so.1 \(NVIDIA driver\), libcudnn.so.9 \(cuDNN 9\)$/);
+  for (const file of ['libcuda.so.1', 'libcudnn.so.9']) await writeFile(join(folder, file), '');
+  assert.equal(cuda().reason, 'kdx does not compute on it yet');
+  const mac = reportDevices({ library, processor, platform: 'darwin', folders: [] });
+  assert.match(mac[0]!.reason, /ONNX Runtime has no cuda provider for darwin/);
+  assert.deepEqual(mac[2], {
+    kind: 'cpu',
+    available: true,
+    reason: 'Abacus 3, 4 cores, 4 threads, avx2',
+    suggestions: [],
+  });
+  assert.equal(chooseDevice('cpu', mac, processor, 2).reason, 'as asked');
+  await rm(folder, { recursive: true });
+});
+
+test('wrong options', async () => {
+  for (const threads of [0, -1, 1.5, NaN])
+    await assert.rejects(openEngine({ threads }), {
+      code: 'invalid-option',
+      message: /threads must be a whole number/,
+    });
+  process.env.KDX_ENGINE = 'bindings';
+  try {
+    await assert.rejects(openEngine(), { code: 'invalid-option', message: /"bindings" is not known/ });
+  } finally {
+    delete process.env.KDX_ENGINE;
+  }
+});
+
+test('a platform without a library', () => {
+  assert.throws(() => nativeLibrary('linux', 's390x'), {
+    code: 'unsupported-platform',
+    message: /no library for linux\/s390x, only for .*linux\/x64/,
+  });
+  assert.match(nativeLibrary('darwin', 'arm64').path, /libonnxruntime[.\d]*\.dylib$/);
+  assert.match(nativeLibrary('win32', 'x64').path, /onnxruntime\.dll$/);
+});
+
+test('KDX_ENGINE chooses the binding', async () => {
+  process.env.KDX_ENGINE = 'binding';
+  try {
+    const engine = await openEngine();
+    assert.match(engine.name, /^onnxruntime [\d.]+, Node binding$/);
+    assert.match(engine.device.reason, /Node binding as asked/);
+    await engine.close();
+    const probe = await probeDevices();
+    assert.equal(probe.backend.name, 'binding');
+  } finally {
+    delete process.env.KDX_ENGINE;
+  }
+});
+
+test('probeDevices tells devices, versions and the processor', async () => {
+  const probe = await probeDevices();
+  assert.deepEqual(
+    probe.devices.map(({ kind, available }) => [kind, available]),
+    [
+      ['cuda', false],
+      ['webgpu', false],
+      ['cpu', true],
+    ],
+  );
+  assert.match(probe.onnxruntime.version, /^1\.\d+\.\d+$/);
+  assert.ok(probe.processor.threads >= 1);
+  assert.equal(probe.backend.name, 'capi');
+});
+
+/** A loader under which koffi is not installed. */
+const withoutKoffi = `data:text/javascript,${encodeURIComponent(`
+  import { register } from 'node:module';
+  register('data:text/javascript,' + encodeURIComponent(\`export async function resolve(specifier, context, next) {
+    if (specifier === 'koffi') throw new Error("Cannot find package 'koffi'");
+    return next(specifier, context);
+  }\`));
+`)}`;
+
+test('without koffi the binding is used, and the reason is told', async () => {
+  const { code, stdout, stderr } = await runChild(
+    `import { openEngine } from './src/engine/index.ts';
+     const engine = await openEngine();
+     const failure = await openEngine({ backend: 'capi' }).catch((error) => error);
+     console.log(JSON.stringify({ name: engine.name, reason: engine.device.reason, code: failure.code }));
+     await engine.close();`,
+    ['--import', withoutKoffi],
+  );
+  assert.equal(code, 0, stderr);
+  const { name, reason, code: failure } = JSON.parse(stdout) as Record<string, string>;
+  assert.match(name!, /Node binding$/);
+  assert.match(
+    reason!,
+    /Node binding \(slower\), the C API of ONNX Runtime cannot be called: Cannot find package 'koffi'$/,
+  );
+  assert.equal(failure, 'backend-unavailable');
+});
