@@ -1,0 +1,187 @@
+/** Reads config.json: every mistake in it is reported at once. */
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { KdxError } from '../errors/index.ts';
+import { fileError } from '../files/index.ts';
+import type { BertConfig, BertProblemType } from './bert-config.ts';
+import { plainPlan, type Activation } from '../nn/index.ts';
+import type { JsonObject } from './json.ts';
+import { isObject, parseJson } from './json.ts';
+
+export const supportedModelTypes = ['bert'] as const;
+
+const activations: Readonly<Record<string, Activation>> = {
+  gelu: 'gelu',
+  gelu_python: 'gelu',
+  gelu_new: 'gelu_new',
+  gelu_pytorch_tanh: 'gelu_new',
+  relu: 'relu',
+};
+
+/** Values that change the computation in a way kdx does not know, with the only value it does. */
+const fixed: Readonly<Record<string, unknown>> = {
+  position_embedding_type: 'absolute',
+  is_decoder: false,
+  add_cross_attention: false,
+};
+
+/** Larger numbers are typing mistakes, not models. */
+const maxSize = 2 ** 31 - 1;
+const maxLayers = 10_000;
+const maxLabels = 1_000_000;
+
+/**
+ * The configuration in a file, or in the config.json of a folder. No weights are needed beside it.
+ * @throws KdxError `file-not-found`, `invalid-config`, `unsupported-model-type`
+ */
+export async function readConfig(path: string): Promise<BertConfig> {
+  let file = path;
+  let text: string;
+  try {
+    if ((await stat(path)).isDirectory()) file = join(path, 'config.json');
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw fileError(error, file);
+  }
+  const invalid = (what: string, cause?: unknown) => new KdxError('invalid-config', `${file}: ${what}`, { cause });
+  const json = parseJson(text, (reason, cause) => invalid(`not JSON (${reason})`, cause));
+  if (!isObject(json)) throw invalid('not a JSON object');
+  return parseConfig(json, file);
+}
+
+/**
+ * The configuration in a parsed config.json; `source` names it in messages.
+ * @throws KdxError `invalid-config`, `unsupported-model-type`
+ */
+export function parseConfig(raw: JsonObject, source: string): BertConfig {
+  const type = raw['model_type'];
+  if (!supportedModelTypes.some((known) => known === type)) {
+    const what = type === undefined ? 'has no model_type' : `has model_type ${JSON.stringify(type)}`;
+    throw new KdxError('unsupported-model-type', `${source} ${what}`, {
+      suggestions: [`supported model types: ${supportedModelTypes.join(', ')}`],
+    });
+  }
+  const problems: string[] = [];
+  const config = readFields(raw, problems);
+  if (problems.length > 0) throw new KdxError('invalid-config', [`${source}:`, ...problems].join('\n  '));
+  return config;
+}
+
+function readFields(raw: JsonObject, problems: string[]): BertConfig {
+  const size = (key: string, fallback?: number) => integer(raw, key, 1, maxSize, fallback, problems);
+  const dropout = (key: string, fallback: number) =>
+    number(raw, key, (x) => x >= 0 && x < 1, 'a number from 0 to less than 1', fallback, problems);
+  const positive = (key: string, fallback: number) =>
+    number(raw, key, (x) => x > 0, 'a number above 0', fallback, problems);
+
+  for (const [key, only] of Object.entries(fixed))
+    if ((raw[key] ?? only) !== only)
+      problems.push(`${key} is ${JSON.stringify(raw[key])}, only ${JSON.stringify(only)} is supported`);
+  const vocabSize = size('vocab_size');
+  const before = problems.length;
+  const hiddenSize = size('hidden_size');
+  const heads = size('num_attention_heads');
+  if (problems.length === before && hiddenSize % heads !== 0)
+    problems.push(`num_attention_heads ${heads} does not divide hidden_size ${hiddenSize}`);
+  const layers = integer(raw, 'num_hidden_layers', 1, maxLayers, undefined, problems);
+  const activation = activations[String(raw['hidden_act'] ?? 'gelu')];
+  if (activation === undefined)
+    problems.push(
+      `hidden_act is ${JSON.stringify(raw['hidden_act'])}, expected ${Object.keys(activations).join(', ')}`,
+    );
+  const hiddenDropout = dropout('hidden_dropout_prob', 0.1);
+  const labels = readLabels(raw, problems);
+  return {
+    vocabSize,
+    hiddenSize,
+    layers,
+    heads,
+    intermediateSize: size('intermediate_size'),
+    activation: activation ?? 'gelu',
+    hiddenDropout,
+    attentionDropout: dropout('attention_probs_dropout_prob', 0.1),
+    classifierDropout: dropout('classifier_dropout', hiddenDropout),
+    maxPositions: size('max_position_embeddings'),
+    typeVocabSize: size('type_vocab_size', 2),
+    initializerRange: positive('initializer_range', 0.02),
+    layerNormEps: positive('layer_norm_eps', 1e-12),
+    padTokenId: integer(raw, 'pad_token_id', 0, vocabSize - 1, 0, problems),
+    labels,
+    problemType: readProblemType(raw, labels.length, problems),
+    layerPlan: readLayerPlan(raw, layers, problems),
+    raw,
+  };
+}
+
+/** After a problem any value will do: the caller throws. */
+function integer(
+  raw: JsonObject,
+  key: string,
+  min: number,
+  max: number,
+  fallback: number | undefined,
+  problems: string[],
+): number {
+  const value = raw[key] ?? fallback;
+  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
+  problems.push(`${key} is ${JSON.stringify(value) ?? 'missing'}, expected an integer from ${min} to ${max}`);
+  return min;
+}
+
+function number(
+  raw: JsonObject,
+  key: string,
+  allowed: (value: number) => boolean,
+  range: string,
+  fallback: number,
+  problems: string[],
+): number {
+  const value = raw[key] ?? fallback;
+  if (typeof value === 'number' && allowed(value)) return value;
+  problems.push(`${key} is ${JSON.stringify(value)}, expected ${range}`);
+  return fallback;
+}
+
+function readLabels(raw: JsonObject, problems: string[]): readonly string[] {
+  const id2label = raw['id2label'] ?? undefined;
+  if (id2label === undefined) {
+    const length = integer(raw, 'num_labels', 1, maxLabels, 2, problems);
+    return Array.from({ length }, (_, id) => `LABEL_${id}`);
+  }
+  const names = isObject(id2label) ? Object.entries(id2label) : [];
+  const labels = names.map((_, id) => (id2label as JsonObject)[String(id)]);
+  const isName = (label: unknown) => typeof label === 'string' || typeof label === 'number';
+  if (labels.length === 0 || !labels.every(isName))
+    problems.push(`id2label is ${JSON.stringify(id2label)}, expected a name for each class 0, 1, 2, ...`);
+  else if (new Set(labels.map(String)).size < labels.length) problems.push('id2label gives two classes the same name');
+  if ((raw['num_labels'] ?? labels.length) !== labels.length)
+    problems.push(`num_labels is ${JSON.stringify(raw['num_labels'])} but id2label has ${labels.length} entries`);
+  return labels.map(String);
+}
+
+function readProblemType(raw: JsonObject, labels: number, problems: string[]): BertProblemType {
+  const byCount = labels === 1 ? 'regression' : 'single_label_classification';
+  const type = raw['problem_type'] ?? byCount;
+  if (type !== 'regression' && type !== 'single_label_classification')
+    problems.push(`problem_type is ${JSON.stringify(type)}, expected regression or single_label_classification`);
+  else if (type !== byCount && labels > 0)
+    problems.push(`problem_type is ${type}, which does not fit ${labels} label(s)`);
+  return byCount;
+}
+
+function readLayerPlan(raw: JsonObject, layers: number, problems: string[]): readonly number[] {
+  const plan = raw['kdx_layer_plan'] ?? undefined;
+  if (plan === undefined) return plainPlan(layers);
+  const problem = layerPlanProblem(plan, layers);
+  if (problem === undefined) return plan as number[];
+  problems.push(`kdx_layer_plan is ${JSON.stringify(plan)}, ${problem}`);
+  return plainPlan(layers);
+}
+
+function layerPlanProblem(plan: unknown, layers: number): string | undefined {
+  if (!Array.isArray(plan) || plan.length !== layers)
+    return `expected num_hidden_layers (${layers}) layer numbers, one for each depth`;
+  const used = new Set<unknown>(plan);
+  if (plan.every((layer) => Number.isInteger(layer) && layer >= 0 && layer < used.size)) return undefined;
+  return `expected integers from 0 on without holes`;
+}
