@@ -1,0 +1,205 @@
+/** A classifier ready to run: from a checkpoint folder, an exported folder, or an ONNX file. */
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { loadCheckpoint, readConfig, type BertConfig, type Checkpoint } from '../checkpoint/index.ts';
+import { encodeExamples, loadTokenizer, type EncodedExamples, type Example, type Tokenizer } from '../data/index.ts';
+import type { Engine, Session, SessionOptions } from '../engine/index.ts';
+import { KdxError } from '../errors/index.ts';
+import { fileExists } from '../files/index.ts';
+import type { Model, Tensor } from '../graph/index.ts';
+import { classifierParameters, fromCheckpoint } from '../nn/index.ts';
+import { readModel } from '../onnx/index.ts';
+import { computeLogits, type LogitsOptions, type RunBatch } from './logits.ts';
+import { classifierModel } from './model.ts';
+
+/** What a classifier is made of, before it is given to an engine. */
+export interface ClassifierSource {
+  /** As the user called it. */
+  readonly ref: string;
+  /** Folder with config.json and tokenizer files. */
+  readonly dir: string;
+  readonly config: BertConfig;
+  readonly tokenizer: Tokenizer;
+  /** The ONNX file, or undefined for a checkpoint. */
+  readonly onnxFile: string | undefined;
+  readonly checkpoint: Checkpoint | undefined;
+  /** The inference graph. */
+  model(): Promise<Model>;
+}
+
+/**
+ * Opens a checkpoint folder or hub id, an exported folder (onnx/model.onnx and no weights beside it), or an ONNX file
+ * whose folder (or the folder above it) has config.json and the tokenizer.
+ * @throws KdxError of the readers; `no-classifier-head`, `vocabulary-mismatch`
+ */
+export async function openSource(ref: string): Promise<ClassifierSource> {
+  const file = /\.onnx$/i.test(ref) ? ref : await exportedModel(ref);
+  return file === undefined ? openCheckpoint(ref) : openOnnx(file, ref);
+}
+
+/** The ONNX file of an exported folder; undefined for a checkpoint and for what is no folder. */
+export async function exportedModel(dir: string): Promise<string | undefined> {
+  const found = await stat(dir).catch(() => undefined);
+  if (!found?.isDirectory()) return undefined;
+  for (const weights of ['model.safetensors', 'model.safetensors.index.json'])
+    if (await fileExists(join(dir, weights))) return undefined;
+  const file = join(dir, 'onnx', 'model.onnx');
+  return (await fileExists(file)) ? file : undefined;
+}
+
+async function openCheckpoint(ref: string): Promise<ClassifierSource> {
+  const checkpoint = await loadCheckpoint(ref);
+  if (!checkpoint.hasHead)
+    throw new KdxError('no-classifier-head', `${ref} is a pretrained encoder without a classification head`, {
+      suggestions: [`kdx finetune --model ${ref} --data DIR --task sst2 --out DIR`],
+    });
+  const tokenizer = await loadTokenizer(checkpoint.dir);
+  checkVocabulary(tokenizer, checkpoint.config, ref);
+  return {
+    ref,
+    dir: checkpoint.dir,
+    config: checkpoint.config,
+    tokenizer,
+    onnxFile: undefined,
+    checkpoint,
+    model: () => Promise.resolve(checkpointModel(checkpoint)),
+  };
+}
+
+async function openOnnx(file: string, ref: string): Promise<ClassifierSource> {
+  if (!(await stat(file).catch(() => undefined)))
+    throw new KdxError('file-not-found', `${file} does not exist`, {
+      suggestions: ['kdx export --onnx --model DIR --out DIR makes one'],
+    });
+  const dir = await folderOf(file);
+  const config = await readConfig(join(dir, 'config.json'));
+  const tokenizer = await loadTokenizer(dir);
+  checkVocabulary(tokenizer, config, file);
+  return { ref, dir, config, tokenizer, onnxFile: file, checkpoint: undefined, model: () => readModel(file) };
+}
+
+async function folderOf(file: string): Promise<string> {
+  const beside = dirname(file);
+  for (const dir of [beside, dirname(beside)]) if (await fileExists(join(dir, 'config.json'))) return dir;
+  throw new KdxError('not-a-checkpoint', `no config.json beside ${file} or in the folder above`, {
+    suggestions: ['copy config.json and tokenizer.json of the model there'],
+  });
+}
+
+/** Graph of a checkpoint with a head, its weights as initializers. */
+export function checkpointModel({ config, weights }: Pick<Checkpoint, 'config' | 'weights'>): Model {
+  const labels = config.labels.length;
+  const parameters = classifierParameters(config, labels).map((parameter): [string, Tensor] => [
+    parameter.name,
+    fromCheckpoint(parameter, weights.get(parameter.name) as Tensor<'float32'>),
+  ]);
+  return classifierModel(config, labels, new Map(parameters));
+}
+
+/** Every token id must have a row in the embedding. @throws KdxError `vocabulary-mismatch` */
+export function checkVocabulary(tokenizer: Tokenizer, config: Pick<BertConfig, 'vocabSize'>, ref: string): void {
+  if (tokenizer.vocabSize > config.vocabSize)
+    throw new KdxError(
+      'vocabulary-mismatch',
+      `${ref}: the tokenizer has ${tokenizer.vocabSize} tokens, the embedding has ${config.vocabSize} rows`,
+      { suggestions: ['use the tokenizer files that were published with this model'] },
+    );
+}
+
+/** A classifier on an engine. */
+export interface Classifier {
+  readonly source: ClassifierSource;
+  /** float32 [examples, labels] */
+  logits(examples: EncodedExamples, options?: Partial<LogitsOptions>): Promise<Tensor<'float32'>>;
+  readonly run: RunBatch;
+  /** Longest sequence that this model takes. */
+  readonly maxLength: number;
+  release(): Promise<void>;
+}
+
+/**
+ * @param options of the session; memory pattern on, as for any inference
+ * @throws KdxError `invalid-model`, `not-a-classifier`; and when it runs, `label-mismatch`
+ */
+export async function openClassifier(
+  source: ClassifierSource,
+  engine: Engine,
+  options: SessionOptions = {},
+): Promise<Classifier> {
+  const name = source.onnxFile ?? source.ref;
+  const session = await engine.createSession(source.onnxFile ?? (await source.model()), { name, ...options });
+  const problem = interfaceProblem(session);
+  if (problem !== undefined) {
+    await session.release();
+    throw new KdxError('not-a-classifier', `${name} ${problem}`, {
+      suggestions: [`a classifier reads ${inputNames.join(', ')} (not all are needed) and returns logits`],
+    });
+  }
+  const { labels: labelNames, maxPositions: maxLength } = source.config;
+  const labels = labelNames.length;
+  const run: RunBatch = async (inputs) => {
+    const feeds = Object.fromEntries(session.inputs.map((input) => [input, inputs[input] as Tensor]));
+    const logits = (await session.run({ feeds, fetch: ['logits'] }))['logits'] as Tensor;
+    if (logits.dims.at(-1) !== labels)
+      throw new KdxError(
+        'label-mismatch',
+        `${name} returns logits [${logits.dims.join(', ')}], its config.json has ${labels} label(s)`,
+        { suggestions: ['use the config.json that was exported with this file'] },
+      );
+    return logits;
+  };
+  return {
+    source,
+    run,
+    maxLength,
+    logits: (examples, given = {}) => computeLogits(run, examples, { labels, maxLength, ...given }),
+    release: () => session.release(),
+  };
+}
+
+const inputNames: readonly string[] = ['input_ids', 'attention_mask', 'token_type_ids'];
+
+/** Why a session is not one of a classifier. */
+function interfaceProblem({ inputs, outputs }: Session): string | undefined {
+  const unknown = inputs.filter((input) => !inputNames.includes(input));
+  if (unknown.length > 0) return `reads ${unknown.join(', ')}`;
+  return outputs.includes('logits') ? undefined : `returns ${outputs.join(', ')}, but no logits`;
+}
+
+/** One text (or pair) with what the model says of it. */
+export interface Prediction {
+  readonly text: string;
+  readonly pair?: string;
+  /** Undefined for regression. */
+  readonly label: string | undefined;
+  /** Probability of the label, or the output of a regression. */
+  readonly score: number;
+  readonly logits: readonly number[];
+}
+
+/** Predictions in the order of the texts; a longer text is cut to what the model and its tokenizer allow. */
+export async function predict(
+  classifier: Classifier,
+  texts: readonly Pick<Example, 'text' | 'pair'>[],
+): Promise<Prediction[]> {
+  const { tokenizer, config } = classifier.source;
+  const examples = texts.map((text, id) => ({ ...text, id, label: 0 }));
+  const maxLength = Math.min(classifier.maxLength, tokenizer.modelMaxLength ?? Infinity);
+  const logits = await classifier.logits(encodeExamples(tokenizer, examples, maxLength));
+  const labels = config.labels.length;
+  return texts.map((text, i) => {
+    const row = Array.from(logits.data.subarray(i * labels, (i + 1) * labels));
+    if (config.problemType === 'regression') return { ...text, label: undefined, score: row[0] as number, logits: row };
+    const probabilities = softmax(row);
+    const best = probabilities.indexOf(Math.max(...probabilities));
+    return { ...text, label: config.labels[best], score: probabilities[best] as number, logits: row };
+  });
+}
+
+/** exp(x - max) / Σ, in float64. */
+export function softmax(row: readonly number[]): number[] {
+  const max = Math.max(...row);
+  const exps = row.map((value) => Math.exp(value - max));
+  const sum = exps.reduce((total, value) => total + value, 0);
+  return exps.map((value) => value / sum);
+}

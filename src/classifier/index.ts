@@ -1,0 +1,6 @@
+/** Text classifiers that can be run: checkpoints as graphs, ONNX files, their tokenizers and labels. */
+export * from './classifier.ts';
+export * from './evaluation.ts';
+export * from './graph-summary.ts';
+export * from './logits.ts';
+export * from './model.ts';

@@ -1,0 +1,40 @@
+/** The inference graph of a classifier, with symbolic batch and length. */
+import { internal } from '../errors/index.ts';
+import { modelOf, type Model, type Tensor } from '../graph/index.ts';
+import { bertClassifier, classifierParameters, type BertArchitecture } from '../nn/index.ts';
+import { GraphBuilder, type Value } from '../ops/index.ts';
+
+/** Names of the symbolic dimensions, as Optimum writes them. */
+export const BATCH = 'batch_size';
+export const SEQUENCE = 'sequence_length';
+
+/**
+ * Inputs input_ids, attention_mask and token_type_ids, int64 [batch_size, sequence_length]; output logits,
+ * [batch_size, labels].
+ * @param parameters tensors in graph layout that become initializers, or `inputs` to leave every parameter a graph input
+ */
+export function classifierModel(
+  architecture: BertArchitecture,
+  labels: number,
+  parameters: ReadonlyMap<string, Tensor> | 'inputs',
+): Model {
+  const g = new GraphBuilder();
+  const shape = [BATCH, SEQUENCE];
+  const inputs = {
+    inputIds: g.input('input_ids', 'int64', shape),
+    attentionMask: g.input('attention_mask', 'int64', shape),
+    tokenTypeIds: g.input('token_type_ids', 'int64', shape),
+  };
+  const values = new Map<string, Value>();
+  for (const { name, shape: dims } of classifierParameters(architecture, labels)) {
+    if (parameters === 'inputs') values.set(name, g.input(name, g.float, dims));
+    else values.set(name, g.initializer(name, parameters.get(name) ?? missing(name)));
+  }
+  const { logits } = bertClassifier(g, architecture, (name) => values.get(name) ?? missing(name), inputs);
+  g.output('logits', logits);
+  return modelOf(g.build('classifier'));
+}
+
+function missing(name: string): never {
+  throw internal(`the classifier has no parameter ${name}`);
+}

@@ -1,0 +1,5 @@
+/** Training: the step as a graph, the loop around it, its state. */
+export * from './loop.ts';
+export * from './masks.ts';
+export * from './state.ts';
+export * from './step.ts';

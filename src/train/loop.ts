@@ -1,0 +1,294 @@
+/** The training loop: batches in a seeded order, one graph run per step, evaluation, checkpoints, resume. */
+import {
+  bucketing,
+  collate,
+  encodedLengths,
+  examplesOfRows,
+  planBatches,
+  type Batch,
+  type EncodedExamples,
+} from '../data/index.ts';
+import type { Engine, Session } from '../engine/index.ts';
+import { KdxError } from '../errors/index.ts';
+import { tensorOf, type Tensor } from '../graph/index.ts';
+import { adamwScalars, scheduleFactor, type AdamWOptions, type Schedule } from '../optim/index.ts';
+import type { Progress } from '../progress/index.ts';
+import { drawMasks } from './masks.ts';
+import { loadState, removeState, saveState, TrainingState, type Position } from './state.ts';
+import { buildStep, slots, type Bucket, type Objective, type Step, type StepOptions } from './step.ts';
+
+export interface TrainOptions {
+  readonly epochs: number;
+  readonly batch: number;
+  readonly accumulate: number;
+  readonly learningRate: number;
+  readonly schedule: Schedule;
+  readonly adamw: AdamWOptions;
+  readonly clipNorm: number;
+  readonly maxLength: number;
+  readonly seed: number;
+  readonly evaluate: 'epoch' | 'end';
+  /** Seconds between two saves of the state. */
+  readonly saveEvery: number;
+}
+
+export interface TrainJob {
+  readonly engine: Engine;
+  readonly objective: Objective;
+  /** Initial parameters in graph layout. */
+  readonly initial: ReadonlyMap<string, Tensor>;
+  readonly examples: EncodedExamples;
+  readonly options: TrainOptions;
+  /** Further inputs of a step for the examples of a batch, filler rows included. */
+  readonly extraFeeds?: (rows: readonly number[]) => Readonly<Record<string, Tensor>>;
+  /** Metrics of the current parameters on the development set; `primary` names the one to maximise. */
+  readonly evaluate: (state: TrainingState) => Promise<Readonly<Record<string, number>>>;
+  readonly primary: string;
+  /** Keeps the current parameters as the best so far. */
+  readonly saveBest: (parameters: ReadonlyMap<string, Tensor>) => Promise<void>;
+  /** File of the resumable state. */
+  readonly statePath: string;
+  /** Opens the metrics log cut back to a step. */
+  readonly metrics: (
+    step: number,
+  ) => Promise<{ append(entry: { readonly step: number } & Record<string, number>): Promise<void> }>;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+export interface TrainResult {
+  readonly steps: number;
+  readonly best: { readonly step: number; readonly metrics: Readonly<Record<string, number>> };
+}
+
+const SESSIONS_KEPT = 12;
+
+/** Trains to the end, from where the state file says. The state file is removed when the run is complete. */
+export async function train(job: TrainJob): Promise<TrainResult> {
+  const saved = await loadState(job.statePath);
+  const state = await TrainingState.create(
+    job.engine,
+    job.objective.parameters,
+    saved?.values ?? job.initial,
+    job.options.accumulate > 1,
+  );
+  const steps = new StepSessions(job);
+  try {
+    return await runLoop(job, state, steps, saved?.position ?? { step: 0, best: undefined });
+  } finally {
+    await steps.release();
+    await state.free();
+  }
+}
+
+async function runLoop(
+  job: TrainJob,
+  state: TrainingState,
+  sessions: StepSessions,
+  start: Position,
+): Promise<TrainResult> {
+  const { options, progress, signal } = job;
+  const perEpoch = Math.ceil(Math.ceil(job.examples.count / options.batch) / options.accumulate);
+  const total = perEpoch * options.epochs;
+  const log = await job.metrics(start.step);
+  let position = start;
+  let savedAt = Date.now();
+  const save = async () => {
+    await saveState(job.statePath, state, position);
+    savedAt = Date.now();
+  };
+
+  progress.start('training', total, start.step);
+  const began = Date.now();
+  let seen = 0;
+  let prepared = start.step < total ? await sessions.prepare(start.step, perEpoch) : undefined;
+  while (prepared) {
+    const current = prepared;
+    const running = runStep(current, state, scalarFeeds(options, current.step, total));
+    // The next batch is made while this one runs; a failure of the run is reported first.
+    running.catch(() => undefined);
+    const next = current.step + 1 < total ? await sessions.prepare(current.step + 1, perEpoch) : undefined;
+    const values = await running;
+    const step = current.step + 1;
+    const loss = values['loss'] as number;
+    if (!Number.isFinite(loss)) throw notFinite(loss, step, position);
+    seen += current.examples;
+    const entry = { step, epoch: step / perEpoch, learning_rate: rate(options, current.step, total), ...values };
+    await log.append(entry);
+    progress.update(step, { loss, 'examples/s': seen / ((Date.now() - began) / 1000) });
+
+    position = { ...position, step };
+    if (step === total || (step % perEpoch === 0 && options.evaluate === 'epoch')) {
+      position = await evaluateAndKeep(job, state, position, log, step / perEpoch);
+      await save();
+    } else if (signal.aborted || Date.now() - savedAt >= options.saveEvery * 1000) await save();
+    signal.throwIfAborted();
+    prepared = next;
+  }
+  progress.end();
+  await removeState(job.statePath);
+  const { best } = position;
+  if (!best) throw new KdxError('nothing-trained', 'the run ended without an evaluation');
+  return { steps: position.step, best: { step: best.step, metrics: best.metrics } };
+}
+
+function notFinite(loss: number, step: number, { best }: Position): KdxError {
+  const kept = best ? `the best checkpoint (step ${best.step}) is kept` : 'no checkpoint had been written yet';
+  return new KdxError('loss-not-finite', `the loss became ${loss} at step ${step}; ${kept}`, {
+    suggestions: ['a lower learning rate (--lr), or a longer warm-up (--set train.warmup=0.2), in a new --out'],
+  });
+}
+
+async function evaluateAndKeep(
+  job: TrainJob,
+  state: TrainingState,
+  position: Position,
+  log: Awaited<ReturnType<TrainJob['metrics']>>,
+  epoch: number,
+): Promise<Position> {
+  const { step, best } = position;
+  const metrics = await job.evaluate(state);
+  const value = metrics[job.primary] as number;
+  const shown = Object.entries(metrics).map(([name, metric]) => `${name} ${metric.toFixed(4)}`);
+  const isBest = !best || value > best.value;
+  job.progress.message(`epoch ${epoch}: ${shown.join(', ')}${isBest ? ' (best so far)' : ''}`);
+  await log.append({ step, epoch, ...Object.fromEntries(Object.entries(metrics).map(([k, v]) => [`dev_${k}`, v])) });
+  if (!isBest) return position;
+  await job.saveBest(await state.read(job.objective.parameters.map(({ name }) => name)));
+  return { step, best: { value, step, metrics } };
+}
+
+function rate(options: TrainOptions, step: number, total: number): number {
+  return options.learningRate * scheduleFactor(options.schedule, step, total);
+}
+
+function scalarFeeds(options: TrainOptions, step: number, total: number): Record<string, Tensor> {
+  const scalars = adamwScalars(options.adamw, step + 1, rate(options, step, total));
+  const scalar = (value: number) => tensorOf('float32', [], [value]);
+  return { step_size: scalar(scalars.stepSize), epsilon: scalar(scalars.epsilon), shrink: scalar(scalars.shrink) };
+}
+
+/** One run of a session: a batch with its masks. */
+interface PreparedBatch {
+  readonly session: Session;
+  readonly built: Step;
+  readonly feeds: Readonly<Record<string, Tensor>>;
+  readonly last: boolean;
+}
+
+interface PreparedStep {
+  readonly step: number;
+  readonly batches: readonly PreparedBatch[];
+  readonly examples: number;
+}
+
+/** Runs the batches of one optimizer step; the loss and other metrics are means over them. */
+async function runStep(
+  prepared: PreparedStep,
+  state: TrainingState,
+  scalars: Readonly<Record<string, Tensor>>,
+): Promise<Record<string, number>> {
+  const sums: Record<string, number> = {};
+  for (const { session, built, feeds, last } of prepared.batches) {
+    const metrics = ['loss', ...built.metrics];
+    const results = await session.run({
+      feeds: { ...feeds, ...(last && scalars), ...state.select(built.reads) },
+      fetch: last ? [...metrics, 'gradient_norm'] : metrics,
+      assign: Object.fromEntries(built.writes.map((name) => [slots.next(name), state.variable(name)])),
+    });
+    for (const name of metrics)
+      sums[name] = (sums[name] ?? 0) + scalarOf(results[name] as Tensor) / prepared.batches.length;
+    if (last) sums['gradient_norm'] = scalarOf(results['gradient_norm'] as Tensor);
+  }
+  return sums;
+}
+
+function scalarOf(value: Tensor): number {
+  return (value.data as Float32Array)[0] as number;
+}
+
+/** Sessions by bucket, made when first needed; and the feeds of each step. */
+class StepSessions {
+  readonly #job: TrainJob;
+  readonly #sessions = new Map<string, Promise<{ session: Session; built: Step }>>();
+  #epoch = -1;
+  #plan: readonly Batch[] = [];
+
+  constructor(job: TrainJob) {
+    this.#job = job;
+  }
+
+  async prepare(step: number, perEpoch: number): Promise<PreparedStep> {
+    const { examples, options } = this.#job;
+    const epoch = Math.floor(step / perEpoch);
+    if (epoch !== this.#epoch) {
+      this.#plan = planBatches({
+        lengths: encodedLengths(examples),
+        batchSize: options.batch,
+        bucket: bucketing(options.maxLength),
+        shuffle: { seed: options.seed, epoch },
+      });
+      this.#epoch = epoch;
+    }
+    const first = (step % perEpoch) * options.accumulate;
+    const group = this.#plan.slice(first, first + options.accumulate);
+    const batches: PreparedBatch[] = [];
+    for (const [index, batch] of group.entries()) {
+      const last = index === group.length - 1;
+      const mode = group.length === 1 ? 'update' : last ? 'update-accumulated' : 'accumulate';
+      const { session, built } = await this.#session(
+        { rows: options.batch, length: batch.length },
+        { adamw: options.adamw, clipNorm: options.clipNorm || Infinity, mode, batches: group.length },
+      );
+      batches.push({ session, built, last, feeds: this.#feeds(batch, built, [step, index]) });
+    }
+    return { step, batches, examples: group.reduce((sum, batch) => sum + batch.indices.length, 0) };
+  }
+
+  #feeds(batch: Batch, built: Step, position: readonly number[]): Record<string, Tensor> {
+    const { examples, options, objective, extraFeeds } = this.#job;
+    const rows = options.batch;
+    const all: Record<string, Tensor> = {
+      ...collate(examples, batch, { rows, regression: objective.regression }),
+      ...extraFeeds?.(examplesOfRows(batch, rows)),
+      ...drawMasks(built.dropout, options.seed, position),
+    };
+    const wanted = new Set(built.model.graph.inputs.map(({ name }) => name));
+    return Object.fromEntries(Object.entries(all).filter(([name]) => wanted.has(name)));
+  }
+
+  async #session(bucket: Bucket, options: StepOptions): Promise<{ session: Session; built: Step }> {
+    const key = `${options.mode} ${options.batches} ${bucket.length}`;
+    const known = this.#sessions.get(key);
+    if (known) {
+      // Most recently used last.
+      this.#sessions.delete(key);
+      this.#sessions.set(key, known);
+      return known;
+    }
+    // This step and the next one may need a session for each of their batches.
+    const limit = Math.max(SESSIONS_KEPT, 2 * this.#job.options.accumulate);
+    const oldest = this.#sessions.keys().next();
+    if (this.#sessions.size >= limit && !oldest.done) {
+      const { session } = await (this.#sessions.get(oldest.value) as Promise<{ session: Session }>);
+      this.#sessions.delete(oldest.value);
+      await session.release();
+    }
+    const made = this.#create(bucket, options);
+    this.#sessions.set(key, made);
+    return made;
+  }
+
+  async #create(bucket: Bucket, options: StepOptions): Promise<{ session: Session; built: Step }> {
+    const built = buildStep(this.#job.objective, bucket, options);
+    const session = await this.#job.engine.createSession(built.model, {
+      name: `train step, length ${bucket.length}`,
+      inPlace: true,
+    });
+    return { session, built };
+  }
+
+  async release(): Promise<void> {
+    for (const made of this.#sessions.values()) await (await made).session.release();
+  }
+}
