@@ -1,0 +1,45 @@
+/** From the data flags of a command to the examples it means. */
+import type { FileSource, FolderSource } from '../data/index.ts';
+import { KdxError } from '../errors/index.ts';
+
+/** Values of `dataFlags`. */
+export interface DataFlagValues {
+  readonly data?: string | undefined;
+  readonly task?: string | undefined;
+  readonly train?: string | undefined;
+  readonly dev?: string | undefined;
+  readonly 'text-column'?: string | undefined;
+  readonly 'pair-column'?: string | undefined;
+  readonly 'label-column'?: string | undefined;
+}
+
+const examples = ['--data DIR --task sst2', '--train FILE --dev FILE --text-column NAME --label-column NAME'];
+
+/** Whether any data was given. */
+export function hasData(flags: DataFlagValues): boolean {
+  return flags.data !== undefined || flags.dev !== undefined || flags.train !== undefined;
+}
+
+/**
+ * A GLUE folder or two files.
+ * @param onlyDev the training file may be left out
+ * @throws KdxError `invalid-usage`
+ */
+export function dataSource(flags: DataFlagValues, onlyDev = false): FolderSource | FileSource {
+  const { data, task, dev } = flags;
+  const fail = (message: string) => new KdxError('invalid-usage', message, { suggestions: examples });
+  if (data !== undefined) {
+    if (task === undefined) throw fail('--data needs --task, which says how its files are read');
+    if (flags.train !== undefined || dev !== undefined) throw fail('--data and --train or --dev exclude each other');
+    return { task, dir: data };
+  }
+  const train = flags.train ?? (onlyDev ? dev : undefined);
+  if (train === undefined || dev === undefined) throw fail('examples are needed');
+  const columns = {
+    textColumn: flags['text-column'],
+    pairColumn: flags['pair-column'],
+    labelColumn: flags['label-column'],
+  };
+  const given = Object.fromEntries(Object.entries({ task, ...columns }).filter(([, value]) => value !== undefined));
+  return { train, dev, ...given };
+}

@@ -1,0 +1,11 @@
+/** What commands are made of. */
+export * from './command.ts';
+export * from './data-source.ts';
+export * from './failure.ts';
+export * from './flags.ts';
+export * from './interrupt.ts';
+export * from './numbers.ts';
+export * from './progress.ts';
+export * from './shell.ts';
+export * from './table.ts';
+export * from './text.ts';
