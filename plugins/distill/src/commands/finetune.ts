@@ -1,0 +1,107 @@
+/** kdx finetune: a classifier from a pretrained encoder and labelled examples. */
+import { Flags } from '@oclif/core';
+import {
+  batchFlag,
+  dataFlags,
+  dataSource,
+  deviceFlags,
+  KdxCommand,
+  maxLengthFlag,
+  numberFlag,
+  resumeFlag,
+  seedFlag,
+} from 'kdx/cli';
+import type { TrainingResult } from '../classifier-training.ts';
+import { renderTraining } from './result.ts';
+
+export class Finetune extends KdxCommand<typeof Finetune, TrainingResult> {
+  static override summary = 'Train a classifier on labelled examples.';
+  static override description = `Starts from a pretrained BERT encoder (--model) and leaves a Hugging Face checkpoint folder: the epoch with the best development metric is kept. Use it to make a teacher, or a student without a teacher.
+
+A run can be stopped at any time; the same command with --resume goes on where it was, to the same weights.`;
+  static override examples = [
+    {
+      description: 'A teacher for SST-2:',
+      command: '<%= config.bin %> <%= command.id %> --model encoder --data SST-2 --task sst2 --out teacher --epochs 3',
+    },
+    {
+      description: 'Your own files:',
+      command:
+        '<%= config.bin %> <%= command.id %> --model org/name --train train.csv --dev dev.csv --text-column review --label-column stars --out teacher',
+    },
+  ];
+  static override flags = {
+    model: Flags.string({
+      summary: 'Checkpoint folder, or hub id (org/name).',
+      helpValue: 'DIR',
+      exclusive: ['config'],
+    }),
+    config: Flags.string({
+      summary: 'A config.json to start from random weights; tokenizer files beside it.',
+      helpValue: 'FILE',
+    }),
+    ...dataFlags,
+    out: Flags.string({ summary: 'Folder for the run and its result.', helpValue: 'DIR', required: true }),
+    epochs: Flags.integer({ min: 1, summary: 'Passes over the training examples (default 3).', helpValue: 'N' }),
+    lr: numberFlag({ min: 0, summary: 'Peak learning rate (default 5e-5).', helpValue: 'X' }),
+    batch: batchFlag,
+    'max-length': maxLengthFlag,
+    seed: seedFlag,
+    recipe: Flags.string({ summary: 'JSON file with any options of the recipe.', helpValue: 'FILE' }),
+    set: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      summary: 'One option of the recipe, such as train.warmup=0.2; may be repeated.',
+      helpValue: 'KEY=VALUE',
+    }),
+    ...deviceFlags,
+    resume: resumeFlag,
+  };
+
+  protected override async execute(): Promise<TrainingResult> {
+    const { flags } = this;
+    const [{ loadTaskData }, { openEngine }, { finetuneSchema, resolveRecipe }, { finetune }] = await Promise.all([
+      import('kdx/data'),
+      import('kdx/engine'),
+      import('kdx/recipe'),
+      import('../finetune.ts'),
+    ]);
+    const recipe = await resolveRecipe(finetuneSchema, {
+      file: flags.recipe,
+      set: flags.set,
+      flags: {
+        train: {
+          epochs: flags.epochs,
+          lr: flags.lr,
+          batch: flags.batch,
+          maxLength: flags['max-length'],
+          seed: flags.seed,
+        },
+      },
+    });
+    const data = await loadTaskData(dataSource(flags));
+    const engine = await openEngine({ device: flags.device, ...(flags.threads && { threads: flags.threads }) });
+    try {
+      this.progress.message(`device: ${engine.device.description} (${engine.device.reason})`);
+      return await finetune({
+        ...(flags.model !== undefined && { model: flags.model }),
+        ...(flags.config !== undefined && { config: flags.config }),
+        data,
+        out: flags.out,
+        train: recipe.train,
+        resume: flags.resume,
+        engine,
+        progress: this.progress,
+        signal: this.signal,
+      });
+    } finally {
+      await engine.close();
+    }
+  }
+
+  protected override render(result: TrainingResult): string {
+    return renderTraining(result, [
+      `kdx distill --teacher ${result.out} --student layers=3 --data DIR --task ${result.task} --out DIR`,
+    ]);
+  }
+}
