@@ -47,13 +47,14 @@ export function openCapiDriver(api: OrtApi): CapiDriver {
   const blockOf = (tensor: Tensor): Block => {
     const { dtype, dims, data } = tensor;
     const address = api.addressOf(data as Uint8Array);
-    const shape = BigInt64Array.from(dims, BigInt);
+    // Never empty: ONNX Runtime refuses the NULL that would be passed for a scalar.
+    const shape = BigInt64Array.from(dims.length > 0 ? dims : [0], BigInt);
     const value = api.get(
       'CreateTensorWithDataAsOrtValue',
       memory,
       address,
       byteLength(dtype, dims),
-      api.addressOf(shape),
+      shape,
       dims.length,
       elementCode(dtype),
     );
@@ -218,11 +219,11 @@ function takeValue(api: OrtApi, value: Pointer): Tensor {
 /** Element type and dimensions, -1 for one that is not fixed. */
 function typeAndDims(api: OrtApi, info: Pointer) {
   const code = new Int32Array(1);
-  api.call('GetTensorElementType', info, api.addressOf(code));
+  api.call('GetTensorElementType', info, code);
   const rank = Number(api.get('GetDimensionsCount', info));
-  const dims = new BigInt64Array(rank);
-  api.call('GetDimensions', info, api.addressOf(dims), rank);
-  return { dtype: elementTypeOf(code[0] as number), dims: Array.from(dims, Number) };
+  const dims = new BigInt64Array(Math.max(rank, 1));
+  api.call('GetDimensions', info, dims, rank);
+  return { dtype: elementTypeOf(code[0] as number), dims: Array.from(dims.subarray(0, rank), Number) };
 }
 
 /** Names and types of the inputs or outputs of a session. Rank 0 may mean that nothing is known of the shape. */
@@ -238,8 +239,8 @@ function portsOf(api: OrtApi, session: Pointer, side: 'Input' | 'Output'): Value
       const tensor = api.get('CastTypeInfoToTensorInfo', info);
       if (tensor === NULL) throw new Error(`${side.toLowerCase()} ${name} is not a tensor`);
       const { dtype, dims } = typeAndDims(api, tensor);
-      const symbols = new BigUint64Array(dims.length);
-      api.call('GetSymbolicDimensions', tensor, api.addressOf(symbols), dims.length);
+      const symbols = new BigUint64Array(Math.max(dims.length, 1));
+      api.call('GetSymbolicDimensions', tensor, symbols, dims.length);
       const shape = dims.map((dim, axis) => (dim >= 0 ? dim : api.stringAt(symbols[axis] as Pointer)));
       return { name, dtype, shape: shape.length > 0 ? shape : undefined };
     } finally {
@@ -272,7 +273,7 @@ function createSession(
     for (const [key, value] of Object.entries(entries)) api.call('AddSessionConfigEntry', options, key, value);
     return typeof model === 'string'
       ? api.get('CreateSession', environment, model, options)
-      : api.get('CreateSessionFromArray', environment, api.addressOf(model), model.byteLength, options);
+      : api.get('CreateSessionFromArray', environment, model, model.byteLength, options);
   } finally {
     api.release('ReleaseSessionOptions', options);
   }

@@ -70,13 +70,19 @@ type Argument = Pointer | number | string | ArrayBufferView;
 type StatusFunction = keyof typeof statusFunctions;
 
 export interface OrtApi {
+  /** Kept: koffi unloads a library when its handle is collected, and the functions of the table hold none. */
+  readonly handle: object;
   readonly version: string;
   /** Calls a function that returns a status. @throws Error with the message of the status */
   call(name: StatusFunction, ...args: Argument[]): void;
   /** Calls one whose last parameter receives a pointer or a size, and returns that. */
   get(name: StatusFunction, ...args: Argument[]): Pointer;
   release(name: keyof typeof releaseFunctions, object: Pointer): void;
-  /** Address of an array's memory, which the caller keeps alive. Never NULL, which ONNX Runtime refuses. */
+  /**
+   * Address of an array's memory, for what ONNX Runtime keeps after the call: the caller must hold the array as long. For
+   * a single call give the array itself: an array of which only the address is left may be collected before the call.
+   * Never NULL, which ONNX Runtime refuses.
+   */
   addressOf(data: ArrayBufferView): Pointer;
   /** A view of native memory. */
   view(address: Pointer, bytes: number): ArrayBuffer;
@@ -85,7 +91,8 @@ export interface OrtApi {
 
 /** Opens the table of a library. The library stays loaded as long as the result lives. */
 export function openOrtApi(koffi: Koffi, library: string): OrtApi {
-  const base = koffi.load(library).func('OrtGetApiBase', p, [])() as Pointer;
+  const handle = koffi.load(library);
+  const base = handle.func('OrtGetApiBase', p, [])() as Pointer;
   const functionAt = (table: Pointer, place: number, result: string, parameters: readonly string[]) =>
     koffi.decode(koffi.decode(table, place * POINTER_BYTES, p) as Pointer, koffi.proto(result, [...parameters])) as (
       ...args: Argument[]
@@ -114,6 +121,7 @@ export function openOrtApi(koffi: Koffi, library: string): OrtApi {
     throw new Error(message);
   };
   return {
+    handle,
     version: functionAt(base, 1, 'str', [])() as string,
     call,
     get(name, ...args) {

@@ -1,13 +1,15 @@
 /** Training a classifier into a run folder: what finetune and distill have in common. */
+import { readFile } from 'node:fs/promises';
 import { saveCheckpoint, type BertConfig } from 'kdx/checkpoint';
 import { checkVocabulary, classifierModel, computeLogits, type RunBatch } from 'kdx/classifier';
 import { datasetHash, encodeExamples, scoreTask, type EncodedExamples, type TaskData, type Tokenizer } from 'kdx/data';
 import type { Engine } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
+import { fileExists, writeFileAtomic } from 'kdx/files';
 import type { Tensor } from 'kdx/graph';
 import { bertClassifier, classifierParameters, parameterCount, toCheckpoint, type ClassifierOutputs } from 'kdx/nn';
 import type { Progress } from 'kdx/progress';
-import { createRunFolder, type JsonObject, type TrainRecipe } from 'kdx/recipe';
+import { createRunFolder, type JsonObject, type RunFolder, type TrainRecipe } from 'kdx/recipe';
 import { train, type StepContext, type TrainOptions, type TrainingState } from 'kdx/train';
 import type { Loss } from './methods/method.ts';
 import type { Student } from './student.ts';
@@ -81,83 +83,102 @@ function withDropout(config: BertConfig, dropout: TrainRecipe['dropout']): BertC
   };
 }
 
-/** @throws KdxError of the run folder; `sequence-too-long`, `vocabulary-mismatch`, `loss-not-finite`, `disk-full` */
+/**
+ * Trains to the end, or goes on with an interrupted run. A run that is complete is not run again.
+ * @throws KdxError of the run folder; `sequence-too-long`, `vocabulary-mismatch`, `loss-not-finite`, `disk-full`
+ */
 export async function trainClassifier(job: ClassifierTraining): Promise<TrainingResult> {
-  const { student, data, engine, progress, signal, tokenizer } = job;
-  const { config } = student;
-  const started = Date.now();
-  checkLength(job.train.maxLength, config);
-  checkVocabulary(tokenizer, config, job.tokenizerFrom);
+  const { data, tokenizer, progress } = job;
+  checkLength(job.train.maxLength, job.student.config);
+  checkVocabulary(tokenizer, job.student.config, job.tokenizerFrom);
   const folder = await createRunFolder(job.out, {
     command: job.command,
     recipe: job.recipe,
     inputs: { ...job.inputs, tokenizer: tokenizer.hash, train: datasetHash(data.train), dev: datasetHash(data.dev) },
     seed: job.train.seed,
-    device: engine.device.description,
+    device: job.engine.device.description,
     resume: job.resume,
   });
   try {
     for (const warning of [...data.warnings, ...folder.warnings]) progress.message(`note: ${warning}`);
-    const examples = encodeExamples(tokenizer, data.train, job.train.maxLength);
-    const devExamples = encodeExamples(tokenizer, data.dev, job.train.maxLength);
-    const targets = await job.prepare?.(examples);
-    const parameters = classifierParameters(config, config.labels.length);
-    const evaluator = await Evaluator.open(engine, config);
-    const architecture = withDropout(config, job.train.dropout);
-    try {
-      const result = await train({
-        engine,
-        objective: {
-          parameters,
-          regression: config.problemType === 'regression',
-          loss: (context) =>
-            job.loss(
-              context,
-              bertClassifier(context.g, architecture, context.parameter, context.inputs, context.dropout),
-            ),
-        },
-        initial: student.parameters,
-        examples,
-        options: trainOptions(job.train),
-        ...(targets && { extraFeeds: targets.feeds }),
-        evaluate: async (state) => {
-          const run = evaluator.runner(state);
-          const logits = await computeLogits(run, devExamples, {
-            labels: config.labels.length,
-            maxLength: job.train.maxLength,
-            progress,
-            signal,
-          });
-          return scoreTask(data.task, logits.data, devExamples.labels).metrics;
-        },
-        primary: data.task.primary,
-        saveBest: (values) =>
-          saveCheckpoint(job.out, {
-            config,
-            weights: new Map(parameters.map((p) => [p.name, toCheckpoint(p, values.get(p.name) as Tensor<'float32'>)])),
-            tokenizerFrom: job.tokenizerFrom,
-          }),
-        statePath: folder.file('state.safetensors'),
-        metrics: (step) => folder.metrics(step),
-        progress,
-        signal,
-      });
-      return {
-        out: job.out,
-        task: data.task.name,
-        steps: result.steps,
-        bestStep: result.best.step,
-        primary: data.task.primary,
-        metrics: result.best.metrics,
-        parameters: parameterCount(parameters),
-        seconds: (Date.now() - started) / 1000,
-        device: engine.device.description,
-      };
-    } finally {
-      await evaluator.release();
+    const resultFile = folder.file('result.json');
+    if (await fileExists(resultFile)) {
+      progress.message(`${job.out} is complete already`);
+      return { ...(JSON.parse(await readFile(resultFile, 'utf8')) as TrainingResult), out: job.out };
     }
+    const result = await trainIn(folder, job);
+    await writeFileAtomic(resultFile, `${JSON.stringify(result, null, 2)}\n`);
+    return result;
   } finally {
     await folder.close();
+  }
+}
+
+async function trainIn(folder: RunFolder, job: ClassifierTraining): Promise<TrainingResult> {
+  const { student, data, engine, progress, signal, tokenizer } = job;
+  const { config } = student;
+  const { maxLength } = job.train;
+  const started = Date.now();
+  const examples = encodeExamples(tokenizer, data.train, maxLength);
+  const devExamples = encodeExamples(tokenizer, data.dev, maxLength);
+  const targets = await job.prepare?.(examples);
+  const parameters = classifierParameters(config, config.labels.length);
+  const architecture = withDropout(config, job.train.dropout);
+  const session = await engine.createSession(classifierModel(config, config.labels.length, 'inputs'), {
+    name: 'evaluation',
+  });
+  const runWith =
+    (state: TrainingState): RunBatch =>
+    async (inputs) => {
+      const feeds = { ...inputs, ...state.select(parameters.map(({ name }) => name)) };
+      return (await session.run({ feeds, fetch: ['logits'] }))['logits'] as Tensor;
+    };
+  try {
+    const { steps, best } = await train({
+      engine,
+      objective: {
+        parameters,
+        regression: config.problemType === 'regression',
+        loss: (context) =>
+          job.loss(
+            context,
+            bertClassifier(context.g, architecture, context.parameter, context.inputs, context.dropout),
+          ),
+      },
+      initial: student.parameters,
+      examples,
+      options: trainOptions(job.train),
+      ...(targets && { extraFeeds: targets.feeds }),
+      evaluate: async (state) => {
+        const labels = config.labels.length;
+        const logits = await computeLogits(runWith(state), devExamples, { labels, maxLength, progress, signal });
+        return scoreTask(data.task, logits.data, devExamples.labels).metrics;
+      },
+      primary: data.task.primary,
+      saveBest: (values) =>
+        saveCheckpoint(job.out, {
+          config,
+          weights: new Map(parameters.map((p) => [p.name, toCheckpoint(p, values.get(p.name) as Tensor<'float32'>)])),
+          tokenizerFrom: job.tokenizerFrom,
+        }),
+      statePath: folder.file('state.safetensors'),
+      metrics: (step) => folder.metrics(step),
+      progress,
+      signal,
+    });
+    return {
+      out: job.out,
+      task: data.task.name,
+      steps,
+      bestStep: best.step,
+      primary: data.task.primary,
+      metrics: best.metrics,
+      parameters: parameterCount(parameters),
+      seconds: (Date.now() - started) / 1000,
+      device: engine.device.description,
+    };
+  } finally {
+    await session.release();
   }
 }
 
@@ -168,36 +189,4 @@ function checkLength(maxLength: number, config: BertConfig): void {
       `sequences of up to ${maxLength} tokens do not fit a model with ${config.maxPositions} positions`,
       { suggestions: [`--max-length ${config.maxPositions}`] },
     );
-}
-
-/** Runs the current parameters of a training on unseen examples, without copying them. */
-class Evaluator {
-  readonly #session: Awaited<ReturnType<Engine['createSession']>>;
-  readonly #parameters: readonly string[];
-
-  private constructor(session: Awaited<ReturnType<Engine['createSession']>>, parameters: readonly string[]) {
-    this.#session = session;
-    this.#parameters = parameters;
-  }
-
-  static async open(engine: Engine, config: BertConfig): Promise<Evaluator> {
-    const labels = config.labels.length;
-    const session = await engine.createSession(classifierModel(config, labels, 'inputs'), { name: 'evaluation' });
-    return new Evaluator(
-      session,
-      classifierParameters(config, labels).map(({ name }) => name),
-    );
-  }
-
-  runner(state: TrainingState): RunBatch {
-    return async (inputs) => {
-      const feeds = { ...inputs, ...state.select(this.#parameters) };
-      const { logits } = await this.#session.run({ feeds, fetch: ['logits'] });
-      return logits as Tensor;
-    };
-  }
-
-  release(): Promise<void> {
-    return this.#session.release();
-  }
 }
