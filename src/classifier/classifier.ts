@@ -106,6 +106,16 @@ export function checkVocabulary(tokenizer: Tokenizer, config: Pick<BertConfig, '
     );
 }
 
+/** Every token must have a row in the position embedding. @throws KdxError `sequence-too-long` */
+export function checkLength(maxLength: number, { maxPositions }: Pick<BertConfig, 'maxPositions'>): void {
+  if (maxLength > maxPositions)
+    throw new KdxError(
+      'sequence-too-long',
+      `sequences of up to ${maxLength} tokens do not fit a model with ${maxPositions} positions`,
+      { suggestions: [`--max-length ${maxPositions}`] },
+    );
+}
+
 /** A classifier on an engine. */
 export interface Classifier {
   readonly source: ClassifierSource;
@@ -119,7 +129,8 @@ export interface Classifier {
 
 /**
  * @param options of the session; memory pattern on, as for any inference
- * @throws KdxError `invalid-model`, `not-a-classifier`; and when it runs, `label-mismatch`
+ * @throws KdxError `invalid-model`, `corrupt-onnx`, `not-a-classifier`; and when it runs, `label-mismatch`,
+ *   `sequence-too-long`
  */
 export async function openClassifier(
   source: ClassifierSource,
@@ -127,7 +138,9 @@ export async function openClassifier(
   options: SessionOptions = {},
 ): Promise<Classifier> {
   const name = source.onnxFile ?? source.ref;
-  const session = await engine.createSession(source.onnxFile ?? (await source.model()), { name, ...options });
+  const session = await engine
+    .createSession(source.onnxFile ?? (await source.model()), { name, ...options })
+    .catch((error: unknown) => explainFailure(error, source));
   const problem = interfaceProblem(session);
   if (problem !== undefined) {
     await session.release();
@@ -152,9 +165,19 @@ export async function openClassifier(
     source,
     run,
     maxLength,
-    logits: (examples, given = {}) => computeLogits(run, examples, { labels, maxLength, ...given }),
+    async logits(examples, given = {}) {
+      const options = { labels, maxLength, ...given };
+      checkLength(options.maxLength, source.config);
+      return computeLogits(run, examples, options);
+    },
     release: () => session.release(),
   };
+}
+
+/** The executor does not say what is wrong with a damaged file; reading it does. */
+async function explainFailure(error: unknown, { onnxFile, model }: ClassifierSource): Promise<never> {
+  if (onnxFile !== undefined && error instanceof KdxError && error.code === 'invalid-model') await model();
+  throw error;
 }
 
 const inputNames: readonly string[] = ['input_ids', 'attention_mask', 'token_type_ids'];

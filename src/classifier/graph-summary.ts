@@ -50,7 +50,7 @@ export interface GraphSummary {
   readonly nodes: number;
   /** Nodes by operator, most frequent first, with the domain where it is not the standard one. */
   readonly operators: Readonly<Record<string, number>>;
-  /** Scalars in initializers, equal initializers counted once; shape constants and other integers of 64 bits left out. */
+  /** Elements of all stored weights; constants (scalars, 64-bit integers) are left out. */
   readonly parameters: number;
   readonly initializers: number;
   readonly bytes: number;
@@ -65,24 +65,25 @@ export function summarizeGraph(graph: Graph): GraphSummary {
   for (const value of graph.initializers.values())
     bytesByType[value.dtype] = (bytesByType[value.dtype] ?? 0) + bytesIn(value);
   const equal = equalInitializers(graph);
-  const unique = equal.map((names) => graph.initializers.get(names[0] as string) as Tensor);
+  const sizeOf = ([name]: readonly string[]) => bytesIn(graph.initializers.get(name as string) as Tensor);
+  const weights = [...graph.initializers.values()].filter(isWeight);
   return {
     nodes: [...counts.values()].reduce((sum, count) => sum + count, 0),
     operators: Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))),
-    parameters: unique.reduce((sum, { dtype, dims }) => (isIndex(dtype) ? sum : sum + elementCount(dims)), 0),
+    parameters: weights.reduce((sum, { dims }) => sum + elementCount(dims), 0),
     initializers: graph.initializers.size,
     bytes: Object.values(bytesByType).reduce((sum, bytes) => sum + bytes, 0),
     bytesByType,
     groups: sizeByGroup(graph.initializers),
     duplicates: equal
-      .map((names, i) => ({ names, bytes: (names.length - 1) * bytesIn(unique[i] as Tensor) }))
+      .map((names) => ({ names, bytes: (names.length - 1) * sizeOf(names) }))
       .filter(({ names }) => names.length > 1)
       .sort((a, b) => b.bytes - a.bytes),
   };
 }
 
-function isIndex(dtype: DType): boolean {
-  return dtype === 'int64' || dtype === 'bool' || dtype === 'string';
+function isWeight({ dtype, dims }: Tensor): boolean {
+  return dims.length > 0 && dtype !== 'int64' && dtype !== 'bool' && dtype !== 'string';
 }
 
 function countOperators(nodes: readonly Node[], counts = new Map<string, number>()): Map<string, number> {

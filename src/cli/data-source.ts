@@ -13,6 +13,7 @@ export interface DataFlagValues {
   readonly 'label-column'?: string | undefined;
 }
 
+const columnFlags = ['text-column', 'pair-column', 'label-column'] as const;
 const examples = ['--data DIR --task sst2', '--train FILE --dev FILE --text-column NAME --label-column NAME'];
 
 /** Whether any data was given. */
@@ -31,6 +32,8 @@ export function dataSource(flags: DataFlagValues, onlyDev = false): FolderSource
   if (data !== undefined) {
     if (task === undefined) throw fail('--data needs --task, which says how its files are read');
     if (flags.train !== undefined || dev !== undefined) throw fail('--data and --train or --dev exclude each other');
+    const column = columnFlags.find((name) => flags[name] !== undefined);
+    if (column !== undefined) throw fail(`--${column} is for --train and --dev: the task has columns of its own`);
     return { task, dir: data };
   }
   const train = flags.train ?? (onlyDev ? dev : undefined);

@@ -9,6 +9,7 @@ import { elementCode, elementTypeOf, NULL, type OrtApi, type Pointer } from './o
 const LOG_FATAL = 4;
 const SEQUENTIAL = 0;
 const DEVICE_ALLOCATOR = 0;
+const ARENA_ALLOCATOR = 1;
 const MEMORY_TYPE_DEFAULT = 0;
 const optimizationLevels = { disabled: 0, basic: 1, extended: 2, all: 99 } as const;
 
@@ -40,6 +41,9 @@ export interface CapiDriver extends Driver {
 export function openCapiDriver(api: OrtApi): CapiDriver {
   const environment = api.get('CreateEnv', LOG_FATAL, 'kdx');
   const memory = api.get('CreateCpuMemoryInfo', DEVICE_ALLOCATOR, MEMORY_TYPE_DEFAULT);
+  // One arena for all sessions: they run one after the other, and each step graph would keep its own at full size.
+  const arena = api.get('CreateCpuMemoryInfo', ARENA_ALLOCATOR, MEMORY_TYPE_DEFAULT);
+  api.call('CreateAndRegisterAllocator', environment, arena, NULL);
   const runOptions = api.get('CreateRunOptions');
   const sessions = new Map<number, LoadedSession>();
   const variables = new Map<number, Variable>();
@@ -180,6 +184,7 @@ export function openCapiDriver(api: OrtApi): CapiDriver {
       for (const id of [...variables.keys()]) dropVariable(id);
       api.release('ReleaseRunOptions', runOptions);
       api.release('ReleaseMemoryInfo', memory);
+      api.release('ReleaseMemoryInfo', arena);
       api.release('ReleaseEnv', environment);
     },
   };
@@ -268,6 +273,7 @@ function createSession(
     const entries = {
       'session.set_denormal_as_zero': (settings.flushDenormals ?? flushesDenormals()) ? '1' : '0',
       'session.intra_op.allow_spinning': '0',
+      'session.use_env_allocators': '1',
       'optimization.disable_specified_optimizers': settings.disabledOptimizers.join(';'),
     };
     for (const [key, value] of Object.entries(entries)) api.call('AddSessionConfigEntry', options, key, value);

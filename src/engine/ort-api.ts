@@ -52,6 +52,7 @@ const statusFunctions = {
   AllocatorFree: [76, [p, p]],
   GetAllocatorWithDefaultOptions: [78, [p]],
   AddSessionConfigEntry: [130, [p, 'str', 'str']],
+  CreateAndRegisterAllocator: [144, [p, p, p]],
 } as const;
 
 /** Functions that free an object and return nothing. */

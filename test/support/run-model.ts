@@ -1,6 +1,6 @@
 /** Runs a small model through onnxruntime-node in this process: the oracle of graph tests. */
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import type { DType, Model, Tensor } from '../../src/graph/index.ts';
+import type { Model, Tensor } from '../../src/graph/index.ts';
 import { encodeModel } from '../../src/onnx/index.ts';
 
 type Run = (inputs: ReadonlyMap<string, Tensor>) => Promise<Record<string, Tensor>>;

@@ -1,10 +1,9 @@
 /** Training a classifier into a run folder: what finetune and distill have in common. */
 import { readFile } from 'node:fs/promises';
 import { saveCheckpoint, type BertConfig } from 'kdx/checkpoint';
-import { checkVocabulary, classifierModel, computeLogits, type RunBatch } from 'kdx/classifier';
+import { checkLength, checkVocabulary, classifierModel, computeLogits, type RunBatch } from 'kdx/classifier';
 import { datasetHash, encodeExamples, scoreTask, type EncodedExamples, type TaskData, type Tokenizer } from 'kdx/data';
 import type { Engine } from 'kdx/engine';
-import { KdxError } from 'kdx/errors';
 import { fileExists, writeFileAtomic } from 'kdx/files';
 import type { Tensor } from 'kdx/graph';
 import { bertClassifier, classifierParameters, parameterCount, toCheckpoint, type ClassifierOutputs } from 'kdx/nn';
@@ -91,6 +90,10 @@ export async function trainClassifier(job: ClassifierTraining): Promise<Training
   const { data, tokenizer, progress } = job;
   checkLength(job.train.maxLength, job.student.config);
   checkVocabulary(tokenizer, job.student.config, job.tokenizerFrom);
+  const encoded = {
+    train: encodeExamples(tokenizer, data.train, job.train.maxLength),
+    dev: encodeExamples(tokenizer, data.dev, job.train.maxLength),
+  };
   const folder = await createRunFolder(job.out, {
     command: job.command,
     recipe: job.recipe,
@@ -106,22 +109,27 @@ export async function trainClassifier(job: ClassifierTraining): Promise<Training
       progress.message(`${job.out} is complete already`);
       return { ...(JSON.parse(await readFile(resultFile, 'utf8')) as TrainingResult), out: job.out };
     }
-    const result = await trainIn(folder, job);
+    const result = await trainIn(folder, job, encoded);
     await writeFileAtomic(resultFile, `${JSON.stringify(result, null, 2)}\n`);
     return result;
+  } catch (error) {
+    await folder.discard();
+    throw error;
   } finally {
     await folder.close();
   }
 }
 
-async function trainIn(folder: RunFolder, job: ClassifierTraining): Promise<TrainingResult> {
-  const { student, data, engine, progress, signal, tokenizer } = job;
+async function trainIn(
+  folder: RunFolder,
+  job: ClassifierTraining,
+  encoded: { readonly train: EncodedExamples; readonly dev: EncodedExamples },
+): Promise<TrainingResult> {
+  const { student, data, engine, progress, signal } = job;
   const { config } = student;
   const { maxLength } = job.train;
   const started = Date.now();
-  const examples = encodeExamples(tokenizer, data.train, maxLength);
-  const devExamples = encodeExamples(tokenizer, data.dev, maxLength);
-  const targets = await job.prepare?.(examples);
+  const targets = await job.prepare?.(encoded.train);
   const parameters = classifierParameters(config, config.labels.length);
   const architecture = withDropout(config, job.train.dropout);
   const session = await engine.createSession(classifierModel(config, config.labels.length, 'inputs'), {
@@ -146,13 +154,13 @@ async function trainIn(folder: RunFolder, job: ClassifierTraining): Promise<Trai
           ),
       },
       initial: student.parameters,
-      examples,
+      examples: encoded.train,
       options: trainOptions(job.train),
       ...(targets && { extraFeeds: targets.feeds }),
       evaluate: async (state) => {
         const labels = config.labels.length;
-        const logits = await computeLogits(runWith(state), devExamples, { labels, maxLength, progress, signal });
-        return scoreTask(data.task, logits.data, devExamples.labels).metrics;
+        const logits = await computeLogits(runWith(state), encoded.dev, { labels, maxLength, progress, signal });
+        return scoreTask(data.task, logits.data, encoded.dev.labels).metrics;
       },
       primary: data.task.primary,
       saveBest: (values) =>
@@ -180,13 +188,4 @@ async function trainIn(folder: RunFolder, job: ClassifierTraining): Promise<Trai
   } finally {
     await session.release();
   }
-}
-
-function checkLength(maxLength: number, config: BertConfig): void {
-  if (maxLength > config.maxPositions)
-    throw new KdxError(
-      'sequence-too-long',
-      `sequences of up to ${maxLength} tokens do not fit a model with ${config.maxPositions} positions`,
-      { suggestions: [`--max-length ${config.maxPositions}`] },
-    );
 }

@@ -1,7 +1,6 @@
 /** Metrics of a classifier on a development set. */
-import { openClassifier, openSource } from 'kdx/classifier';
-import { encodeExamples, scoreTask, type TaskData } from 'kdx/data';
-import { KdxError } from 'kdx/errors';
+import { openClassifier, openSource, scoreClassifier } from 'kdx/classifier';
+import type { TaskData } from 'kdx/data';
 import type { Surroundings } from './classifier-training.ts';
 
 export interface EvaluationOptions extends Surroundings {
@@ -19,8 +18,6 @@ export interface Evaluation {
   readonly metrics: Readonly<Record<string, number>>;
 }
 
-const DEFAULT_LENGTH = 128;
-
 /** @throws KdxError `label-mismatch` and those of opening the model */
 export async function evaluate({
   model,
@@ -28,22 +25,14 @@ export async function evaluate({
   engine,
   progress,
   signal,
-  ...options
+  maxLength,
 }: EvaluationOptions): Promise<Evaluation> {
-  const source = await openSource(model);
-  const { labels, maxPositions } = source.config;
-  const { task } = data;
-  if (labels.length !== task.outputs)
-    throw new KdxError('label-mismatch', `${model} has ${labels.length} labels, ${task.name} has ${task.outputs}`, {
-      suggestions: ['evaluate it on the task that it was trained for'],
-    });
-  const maxLength = options.maxLength ?? Math.min(DEFAULT_LENGTH, maxPositions);
-  const classifier = await openClassifier(source, engine);
+  const classifier = await openClassifier(await openSource(model), engine);
   try {
-    const examples = encodeExamples(source.tokenizer, data.dev, maxLength);
-    const logits = await classifier.logits(examples, { maxLength, progress, signal });
-    const { metrics } = scoreTask(task, logits.data, examples.labels);
-    return { model, task: task.name, examples: examples.count, primary: task.primary, metrics };
+    const limits = maxLength === undefined ? {} : { maxLength };
+    const { metrics } = await scoreClassifier(classifier, data.task, data.dev, { progress, signal, ...limits });
+    const { name: task, primary } = data.task;
+    return { model, task, examples: data.dev.length, primary, metrics };
   } finally {
     await classifier.release();
   }

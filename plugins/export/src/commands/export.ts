@@ -1,0 +1,101 @@
+/** kdx export: a checkpoint as an ONNX folder that transformers.js and Optimum read. */
+import { Flags } from '@oclif/core';
+import {
+  dataFlags,
+  dataSource,
+  deviceFlags,
+  formatBytes,
+  formatCount,
+  formatPercent,
+  hasData,
+  KdxCommand,
+  numberFlag,
+  renderTable,
+  significant,
+} from 'kdx/cli';
+import type { ExportResult } from '../export.ts';
+
+export class Export extends KdxCommand<typeof Export, ExportResult> {
+  static override summary = 'Write a checkpoint as ONNX, and check that it answers the same.';
+  static override description = `The folder holds onnx/model.onnx (opset 17, any batch and length), config.json, the tokenizer, and kdx.json, which says where it came from and how it was checked. transformers.js and Optimum open it as it is.
+
+Before the folder appears, the file is run on real sentences and compared with the checkpoint: logits within --tolerance and the same label for every sentence. When it fails, nothing is written.`;
+  static override examples = [
+    {
+      description: 'A student:',
+      command: '<%= config.bin %> <%= command.id %> --onnx --model small --out exported',
+    },
+    {
+      description: "Compared on the task's own sentences, with its metric:",
+      command: '<%= config.bin %> <%= command.id %> --onnx --model small --out exported --data SST-2 --task sst2',
+    },
+  ];
+  static override flags = {
+    onnx: Flags.boolean({ summary: 'Write ONNX, the only format so far.', default: true }),
+    model: Flags.string({ summary: 'Checkpoint folder, or hub id (org/name).', helpValue: 'DIR', required: true }),
+    out: Flags.string({ summary: 'Folder to write, new or empty.', helpValue: 'DIR', required: true }),
+    quantize: Flags.option({
+      options: ['none'] as const,
+      default: 'none' as const,
+      summary: 'Number format of the weights; none is float32.',
+    })(),
+    tolerance: numberFlag({
+      min: 0,
+      default: 1e-4,
+      summary: 'Largest difference of a logit from the checkpoint.',
+      helpValue: 'X',
+    }),
+    force: Flags.boolean({ summary: 'Replace an earlier export in --out.' }),
+    ...dataFlags,
+    threads: deviceFlags.threads,
+  };
+
+  protected override async execute(): Promise<ExportResult> {
+    const { flags } = this;
+    const [{ loadTaskData }, { openEngine }, { exportCheckpoint }] = await Promise.all([
+      import('kdx/data'),
+      import('kdx/engine'),
+      import('../export.ts'),
+    ]);
+    const data = hasData(flags) ? await loadTaskData(dataSource(flags, true), { splits: ['dev'] }) : undefined;
+    for (const warning of data?.warnings ?? []) this.progress.message(`note: ${warning}`);
+    const engine = await openEngine({ device: 'cpu', ...(flags.threads && { threads: flags.threads }) });
+    try {
+      return await exportCheckpoint(flags.model, {
+        out: flags.out,
+        engine,
+        progress: this.progress,
+        signal: this.signal,
+        ...(data && { data }),
+        tolerance: flags.tolerance,
+        force: flags.force,
+      });
+    } finally {
+      await engine.close();
+    }
+  }
+
+  protected override render({ out, files, parameters, parity, metrics }: ExportResult): string {
+    const { sentences, maxAbsDifference, tolerance } = parity;
+    const lines = [
+      `${out}: ${formatCount(parameters)} parameters`,
+      '',
+      renderTable(
+        [{ title: 'file' }, { title: 'size', align: 'right' }],
+        files.map(({ path, bytes }) => [path, formatBytes(bytes)]),
+      ),
+      '',
+      `parity: ${sentences} sentences, same labels, logits within ${significant(maxAbsDifference)} (allowed ${tolerance})`,
+    ];
+    if (metrics) {
+      const values = Object.entries(metrics.values).map(([name, value]) => `${name} ${formatPercent(value)}`);
+      lines.push(`${metrics.task}: ${values.join(', ')} (${metrics.examples} examples)`);
+    }
+    return [
+      ...lines,
+      `next: kdx predict --model ${out} "A text of your own."`,
+      `      kdx inspect ${out}`,
+      `      in JavaScript: pipeline('text-classification', '${out}', { dtype: 'fp32' })`,
+    ].join('\n');
+  }
+}

@@ -1,0 +1,46 @@
+/** The files of an exported folder, in the layout that transformers.js and Optimum read. */
+import { join } from 'node:path';
+import { configToJson, type BertConfig, type JsonObject } from 'kdx/checkpoint';
+import type { Tokenizer } from 'kdx/data';
+import { fileExists, writeFileAtomic } from 'kdx/files';
+import type { Model } from 'kdx/graph';
+import { externalDataName, writeModel, type WriteOptions } from 'kdx/onnx';
+
+export const modelPath = 'onnx/model.onnx';
+
+/** @throws KdxError `disk-full`, `file-not-accessible`, ... */
+export async function writeLayout(
+  dir: string,
+  model: Model,
+  { config, tokenizer }: { readonly config: BertConfig; readonly tokenizer: Tokenizer },
+  externalData: NonNullable<WriteOptions['externalData']>,
+): Promise<void> {
+  const file = join(dir, modelPath);
+  await writeModel(file, model, { externalData });
+  const isExternal = await fileExists(join(dir, 'onnx', externalDataName(file)));
+  await writeFileAtomic(join(dir, 'config.json'), print(exportedConfig(config, isExternal)));
+  for (const [name, content] of Object.entries(tokenizer.files)) {
+    const isConfig = name === 'tokenizer_config.json';
+    await writeFileAtomic(join(dir, name), isConfig ? withLength(content, config.maxPositions) : content);
+  }
+}
+
+/** transformers.js fetches a data file only when config.json says that there is one. */
+function exportedConfig(config: BertConfig, isExternal: boolean): JsonObject {
+  const json = configToJson(config);
+  if (!isExternal) return json;
+  const own = json['transformers.js_config'] as JsonObject | undefined;
+  return { ...json, 'transformers.js_config': { ...own, use_external_data_format: { 'model.onnx': 1 } } };
+}
+
+/** Without a model_max_length that fits the positions, a long text is not cut and the model fails. */
+function withLength(text: string, maxPositions: number): string {
+  const json = JSON.parse(text) as JsonObject;
+  const length = json['model_max_length'];
+  if (typeof length === 'number' && length <= maxPositions) return text;
+  return print({ ...json, model_max_length: maxPositions });
+}
+
+function print(json: JsonObject): string {
+  return `${JSON.stringify(json, null, 2)}\n`;
+}

@@ -1,0 +1,88 @@
+/** kdx.json: where an exported folder comes from, what is in it, and how it was checked. Same input, same bytes. */
+import { readdir } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import type { ClassifierSource, GraphSummary } from 'kdx/classifier';
+import { sha256File } from 'kdx/files';
+import type { Model } from 'kdx/graph';
+import type { Parity } from './parity.ts';
+
+export const manifestName = 'kdx.json';
+
+export interface ExportedFile {
+  /** From the exported folder, with forward slashes. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** The task's metrics of an exported file on a development set. */
+export interface TaskMetrics {
+  readonly task: string;
+  readonly examples: number;
+  readonly primary: string;
+  readonly values: Readonly<Record<string, number>>;
+}
+
+/** Content of kdx.json. No time, no path of a machine. */
+export interface Manifest {
+  readonly format: 1;
+  readonly kind: 'export';
+  readonly kdx: string;
+  readonly source: {
+    /** Name of the folder, or the hub id. */
+    readonly name: string;
+    /** SHA-256 by file name. */
+    readonly weights: Readonly<Record<string, string>>;
+    /** SHA-256 over everything that decides about token ids. */
+    readonly tokenizer: string;
+  };
+  readonly models: readonly ExportedModel[];
+  /** Every file of the folder but this one. */
+  readonly files: readonly ExportedFile[];
+}
+
+export interface ExportedModel {
+  readonly path: string;
+  readonly quantization: 'none';
+  readonly irVersion: number;
+  readonly opset: number;
+  readonly operators: GraphSummary['operators'];
+  /** Each stored tensor counted once. */
+  readonly parameters: number;
+  readonly groups: GraphSummary['groups'];
+  readonly parity: Parity;
+  readonly metrics?: TaskMetrics;
+}
+
+export function isManifest(value: unknown): value is Manifest {
+  const { kind, files } = (value ?? {}) as Partial<Manifest>;
+  return kind === 'export' && Array.isArray(files);
+}
+
+/** What kdx.json says of a graph. */
+export function describeModel(
+  path: string,
+  { irVersion, opsets }: Pick<Model, 'irVersion' | 'opsets'>,
+  { operators, parameters, groups }: GraphSummary,
+  parity: Parity,
+  metrics: TaskMetrics | undefined,
+): ExportedModel {
+  const versions = { irVersion, opset: opsets[''] as number };
+  const sizes = { operators, parameters, groups };
+  return { path, quantization: 'none', ...versions, ...sizes, parity, ...(metrics && { metrics }) };
+}
+
+export async function describeSource({ ref, dir, tokenizer }: ClassifierSource): Promise<Manifest['source']> {
+  const isHubId = resolve(ref) !== resolve(dir);
+  return { name: isHubId ? ref : basename(resolve(dir)), weights: await weightHashes(dir), tokenizer: tokenizer.hash };
+}
+
+/** Hashes of the files that a checkpoint is loaded from: model.safetensors, or else all shards. */
+async function weightHashes(dir: string): Promise<Record<string, string>> {
+  const single = 'model.safetensors';
+  const names = (await readdir(dir)).filter((name) => name.endsWith('.safetensors')).sort();
+  const used = names.includes(single) ? [single] : names;
+  const hashes: Record<string, string> = {};
+  for (const name of used) hashes[name] = await sha256File(join(dir, name));
+  return hashes;
+}
