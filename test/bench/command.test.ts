@@ -1,0 +1,85 @@
+/** The command `kdx bench` in processes of its own: JSON, table, exit codes, Ctrl-C. */
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { BenchReport } from '../../plugins/bench/src/index.ts';
+import { runSource } from '../cli/program.ts';
+import { reviewsFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+
+let folder: string;
+let models: string[];
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kdx-bench-command-'));
+  await writeTinyClassifier(join(folder, 'teacher'));
+  await writeTinyClassifier(join(folder, 'student'), { seed: 2, config: { num_hidden_layers: 1 } });
+  models = ['--teacher', join(folder, 'teacher'), '--student', join(folder, 'student')];
+});
+after(() => rm(folder, { recursive: true }));
+
+const bench = (
+  words: readonly string[],
+  ...more: Parameters<typeof runSource> extends [string, unknown, ...infer R] ? R : never
+) => runSource('bin/dev.js', ['bench', ...words], ...more);
+const short = ['--seconds', '0.3', '--length', '16', '--cold-starts', '1'];
+
+test('--json prints the contract and nothing else', async () => {
+  const out = join(folder, 'out');
+  const data = ['--data', reviewsFolder, '--task', 'sst2'];
+  const { code, stdout, stderr } = await bench([...models, ...short, ...data, '--out', out, '--json']);
+  assert.equal(code, 0, stderr);
+  const report = JSON.parse(stdout) as BenchReport;
+  for (const model of [report.teacher, ...report.students]) {
+    const keys = ['parameters', 'flops', 'bytes', 'latencyMs', 'throughput', 'coldStartMs', 'peakRssBytes', 'metric'];
+    for (const key of keys) assert.notEqual(model[key as keyof typeof model] ?? null, null, key);
+    for (const key of ['p50', 'p90', 'ci95'] as const) assert.notEqual(model.latencyMs[key], null, key);
+  }
+  const [student] = report.students;
+  for (const key of ['compressionRatio', 'retention', 'agreement'] as const)
+    assert.equal(typeof student![key], 'number');
+  assert.ok(student!.speedup.ratio > 0 && student!.speedup.ci95!.length === 2);
+  assert.equal(report.environment.onnxruntime, '1.30.0');
+  assert.deepEqual(JSON.parse(await readFile(join(out, 'bench.json'), 'utf8')), report);
+});
+
+test('people get a table and a sentence', async () => {
+  const { code, stdout, stderr } = await bench([...models, ...short]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^model +params +FLOPs +size +p50 ms/);
+  assert.match(stdout, /^student: (x\d|as fast|speed not known)/m);
+  assert.ok(stdout.split('\n').every((line) => line.length <= 80));
+});
+
+test("a user's mistake ends with code 2 and what to type", async () => {
+  const [noStudent, tooLong, noTask] = await Promise.all([
+    bench(models.slice(0, 2)),
+    bench([...models, '--length', '512', '--json']),
+    bench([...models, '--data', reviewsFolder]),
+  ]);
+  assert.deepEqual([noStudent.code, tooLong.code, noTask.code], [2, 2, 2]);
+  assert.match(noStudent.stderr, /student/);
+  const { error } = JSON.parse(tooLong.stdout) as { error: { code: string; suggestions: string[] } };
+  assert.equal(error.code, 'length-over-positions');
+  assert.deepEqual(error.suggestions, ['--length 160']);
+  assert.match(noTask.stderr, /--task/);
+});
+
+test('Ctrl-C shows and keeps what there is', async () => {
+  const out = join(folder, 'cut');
+  const words = [...models, '--length', '16', '--seconds', '60', '--cold-starts', '200', '--out', out, '--json'];
+  let sent = false;
+  const { code, stdout, stderr } = await bench(words, {
+    onStderr: (child, text) => {
+      if (sent || !text.includes('warm up: done')) return;
+      sent = true;
+      setTimeout(() => child.kill('SIGINT'), 500);
+    },
+  });
+  assert.equal(code, 130, stderr);
+  const report = JSON.parse(stdout) as BenchReport;
+  assert.equal(report.partial, true);
+  assert.ok(report.rounds > 0 && report.teacher.latencyMs.p50 > 0);
+  assert.deepEqual(JSON.parse(await readFile(join(out, 'bench.json'), 'utf8')), report);
+});
