@@ -37,6 +37,14 @@ export function nativeLibrary(platform: string = process.platform, arch: string 
   return { version, folder, path: join(folder, name) };
 }
 
+/**
+ * ONNX Runtime reports to its maker from Linux too since 1.30, unless this variable is set before it is loaded. Child
+ * processes inherit it. A user who wants the reports sets it to 0.
+ */
+export function switchTelemetryOff(): void {
+  process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
+}
+
 /** koffi, or why it cannot be loaded. It is an optional dependency. */
 export async function loadKoffi(): Promise<Koffi | Error> {
   try {

@@ -6,7 +6,7 @@ import { chooseDevice, reportDevices, type DeviceReport } from './devices.ts';
 import type { Backend, Ready } from './driver.ts';
 import type { DeviceKind, Engine, EngineOptions } from './engine.ts';
 import { startHost } from './host.ts';
-import { loadKoffi, nativeLibrary, type NativeLibrary } from './library.ts';
+import { loadKoffi, nativeLibrary, switchTelemetryOff, type NativeLibrary } from './library.ts';
 import { openOrtApi, type OrtApi } from './ort-api.ts';
 import { ortEngine } from './ort-engine.ts';
 import { processor, type Processor } from './processor.ts';
@@ -26,6 +26,7 @@ const backendNames: Readonly<Record<Backend, string>> = { capi: 'C API', binding
  * @throws KdxError `device-unavailable`, `backend-unavailable`, `invalid-option`, `unsupported-platform`
  */
 export async function openEngine(options: OpenOptions = {}): Promise<Engine> {
+  switchTelemetryOff();
   const library = nativeLibrary();
   const cpu = processor();
   const threads = options.threads ?? cpu.threads;
@@ -105,6 +106,7 @@ export interface Probe {
 
 /** Looks at devices, versions and the processor, without computing anything. */
 export async function probeDevices(): Promise<Probe> {
+  switchTelemetryOff();
   const library = nativeLibrary();
   const cpu = processor();
   const { backend, reason } = await chooseBackend(wantedBackend(undefined), library);
