@@ -113,7 +113,9 @@ async function readStored(
     const { tensors } = await readSafetensors(path);
     const absent = promised?.find((name) => !tensors.has(name));
     if (absent !== undefined)
-      throw new KdxError('missing-tensor', `${path} has no tensor ${absent}, which the index promises`);
+      throw new KdxError('missing-tensor', `${path} has no tensor ${absent}, which the index promises`, {
+        suggestions: ['copy or download the weights and their index again'],
+      });
     for (const [name, tensor] of tensors) {
       const other = stored.get(name);
       if (other !== undefined) throw duplicate(dir, `${name} of ${other.file}`, `${name} of ${file}`);
@@ -199,7 +201,9 @@ function missing(dir: string, entry: BertTensor, config: BertConfig): KdxError {
 }
 
 function duplicate(dir: string, first: string, second: string): KdxError {
-  return new KdxError('duplicate-tensor', `${dir} has the same tensor twice: ${first} and ${second}`);
+  return new KdxError('duplicate-tensor', `${dir} has the same tensor twice: ${first} and ${second}`, {
+    suggestions: ['save the model again, under one set of names'],
+  });
 }
 
 function sameDims(a: readonly number[], b: readonly number[]): boolean {

@@ -43,7 +43,8 @@ export async function readConfig(path: string): Promise<BertConfig> {
   } catch (error) {
     throw fileError(error, file);
   }
-  const invalid = (what: string, cause?: unknown) => new KdxError('invalid-config', `${file}: ${what}`, { cause });
+  const invalid = (what: string, cause?: unknown) =>
+    new KdxError('invalid-config', `${file}: ${what}`, { suggestions: ['copy or download the file again'], cause });
   const json = parseJson(text, (reason, cause) => invalid(`not JSON (${reason})`, cause));
   if (!isObject(json)) throw invalid('not a JSON object');
   return parseConfig(json, file);

@@ -30,7 +30,9 @@ export async function resolveModel(ref: string, options: ResolveOptions = {}): P
   if (await isFolder(ref)) return ref;
   const id = parseHubId(ref);
   if (id === undefined)
-    throw new KdxError('file-not-found', `${ref} does not exist, and is no hub id (org/name or org/name@revision)`);
+    throw new KdxError('file-not-found', `${ref} does not exist, and is no hub id (org/name or org/name@revision)`, {
+      suggestions: ['give a Hugging Face folder with config.json, model.safetensors and tokenizer.json, or a hub id'],
+    });
   const revision = options.revision ?? id.revision ?? 'main';
   if (!isRevision(revision)) throw new KdxError('hub-not-found', `${JSON.stringify(revision)} cannot be a revision`);
 

@@ -24,7 +24,9 @@ export async function findWeights(dir: string): Promise<Map<string, readonly str
   const shards = await readIndex(join(dir, indexFile));
   const missing = [...shards.keys()].filter((shard) => !names.includes(shard));
   if (missing.length > 0)
-    throw new KdxError('not-a-checkpoint', `${dir} lacks ${missing.join(', ')}, which ${indexFile} names`);
+    throw new KdxError('not-a-checkpoint', `${dir} lacks ${missing.join(', ')}, which ${indexFile} names`, {
+      suggestions: ['copy or download the missing files too'],
+    });
   return shards;
 }
 
@@ -54,7 +56,8 @@ export function checkNames(names: readonly string[], where: string): void {
  * @throws KdxError `corrupt-index`
  */
 export async function readIndex(path: string): Promise<Map<string, readonly string[]>> {
-  const corrupt = (what: string, cause?: unknown) => new KdxError('corrupt-index', `${path}: ${what}`, { cause });
+  const corrupt = (what: string, cause?: unknown) =>
+    new KdxError('corrupt-index', `${path}: ${what}`, { suggestions: ['copy or download the file again'], cause });
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw fileError(error, path);
   });

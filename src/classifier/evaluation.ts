@@ -1,7 +1,7 @@
 /** How good a classifier is on labelled examples. */
 import { encodeExamples, scoreTask, type Example, type Score, type Task } from '../data/index.ts';
 import { KdxError } from '../errors/index.ts';
-import type { Classifier } from './classifier.ts';
+import type { Classifier, ClassifierSource } from './classifier.ts';
 import type { LogitsOptions } from './logits.ts';
 
 /** Longest sequence in tokens when none is given: more than nearly every sentence and pair of GLUE has. */
@@ -17,17 +17,37 @@ export async function scoreClassifier(
   examples: readonly Example[],
   options: Partial<Pick<LogitsOptions, 'maxLength' | 'progress' | 'signal'>> = {},
 ): Promise<Score> {
-  const { ref, config, tokenizer } = classifier.source;
-  if (config.labels.length !== task.outputs)
-    throw new KdxError(
-      'label-mismatch',
-      `${ref} has ${config.labels.length} label(s), ${task.name} has ${task.outputs}`,
-      {
-        suggestions: ['evaluate it on the task that it was trained for'],
-      },
-    );
+  const { source } = classifier;
+  checkLabels(source, task, ['evaluate it on the task that it was trained for']);
   const maxLength = options.maxLength ?? Math.min(evaluationLength, classifier.maxLength);
-  const encoded = encodeExamples(tokenizer, examples, maxLength);
+  const encoded = encodeExamples(source.tokenizer, examples, maxLength);
   const logits = await classifier.logits(encoded, { ...options, maxLength });
   return scoreTask(task, logits.data, encoded.labels);
+}
+
+/**
+ * Whether a classifier answers the task's question: its kind, the number of labels, and their order where both sides use
+ * the same names. Names of its own are taken in the order of the task's labels.
+ * @throws KdxError `label-mismatch`
+ */
+export function checkLabels(
+  { ref, config }: Pick<ClassifierSource, 'ref' | 'config'>,
+  task: Task,
+  suggestions: readonly string[],
+): void {
+  const fail = (message: string) => {
+    throw new KdxError('label-mismatch', message, { suggestions });
+  };
+  const kind = config.problemType === 'regression' ? 'regression' : 'classification';
+  if (kind !== task.kind) fail(`${ref} is for ${kind}, the task ${task.name} is ${task.kind}`);
+  const list = config.labels.join(', ');
+  if (config.labels.length !== task.outputs)
+    fail(`${ref} has ${config.labels.length} labels (${list}), ${task.name} has ${task.outputs}`);
+  const places = config.labels.map((label) => task.labels.findIndex((name) => sameName(name, label)));
+  if (task.kind === 'classification' && places.some((place, id) => place >= 0 && place !== id))
+    fail(`the labels of ${ref} are ${list}, those of ${task.name} are ${task.labels.join(', ')}: another order`);
+}
+
+function sameName(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
 }

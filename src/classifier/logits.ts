@@ -29,7 +29,8 @@ export async function computeLogits(
   const lengths = encodedLengths(examples);
   for (const planned of planBatches({ lengths, batchSize: batch, bucket: bucketing(maxLength) })) {
     signal?.throwIfAborted();
-    const { input_ids, attention_mask, token_type_ids } = collate(examples, planned);
+    // Labels are not read here; as floats, those of a regression fit too.
+    const { input_ids, attention_mask, token_type_ids } = collate(examples, planned, { regression: true });
     const logits = (await run({ input_ids, attention_mask, token_type_ids })).data as Float32Array;
     planned.indices.forEach((example, row) => {
       data.set(logits.subarray(row * labels, (row + 1) * labels), example * labels);

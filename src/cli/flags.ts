@@ -22,33 +22,109 @@ export const deviceFlags = {
   device: Flags.option({
     options: ['auto', 'cpu', 'cuda', 'webgpu'] as const,
     default: 'auto' as const,
-    summary: 'Device to run on; auto takes the best one found.',
+    summary: 'Device to run on; auto takes the best one found (see kdx doctor).',
+    helpGroup: 'DEVICE',
   })(),
   engine: Flags.option({
     options: ['ort'] as const,
     default: 'ort' as const,
     summary: 'Executor: ort is ONNX Runtime.',
+    helpGroup: 'DEVICE',
   })(),
-  threads: Flags.integer({ min: 1, summary: 'Threads of the executor; default: physical cores.', helpValue: 'N' }),
+  threads: Flags.integer({
+    min: 1,
+    summary: 'Threads of the executor; default: physical cores.',
+    helpValue: 'N',
+    helpGroup: 'DEVICE',
+  }),
 };
 
 /** Labelled examples: a GLUE folder, or files with named columns. */
 export const dataFlags = {
-  data: Flags.string({ summary: 'Folder of a GLUE task, with train.tsv and dev.tsv.', helpValue: 'DIR' }),
-  task: Flags.string({ summary: 'Task, such as sst2; fixes columns, labels and the metric.', helpValue: 'NAME' }),
-  train: Flags.string({ summary: 'Training examples: TSV, CSV or JSONL with named columns.', helpValue: 'FILE' }),
-  dev: Flags.string({ summary: 'Evaluation examples, as --train.', helpValue: 'FILE' }),
-  'text-column': Flags.string({ summary: 'Column of the sentence.', helpValue: 'NAME' }),
-  'pair-column': Flags.string({ summary: 'Column of the second sentence of a pair.', helpValue: 'NAME' }),
-  'label-column': Flags.string({ summary: 'Column of the label.', helpValue: 'NAME' }),
+  data: Flags.string({
+    summary: 'Folder with train.tsv and dev.tsv as GLUE distributes them; needs --task.',
+    helpValue: 'DIR',
+    helpGroup: 'DATA',
+  }),
+  task: Flags.string({
+    summary: 'Task of the folder: sst2, mrpc, rte, cola, stsb, qnli, qqp, mnli or wnli.',
+    helpValue: 'NAME',
+    helpGroup: 'DATA',
+  }),
+  train: Flags.string({
+    summary: 'In place of --data: training examples, a .tsv, .csv or .jsonl file with named columns.',
+    helpValue: 'FILE',
+    helpGroup: 'DATA',
+  }),
+  dev: Flags.string({
+    summary: 'In place of --data: examples to measure on, a file like --train.',
+    helpValue: 'FILE',
+    helpGroup: 'DATA',
+  }),
+  'text-column': Flags.string({
+    summary: 'Column of the text in such files (default: text).',
+    helpValue: 'NAME',
+    helpGroup: 'DATA',
+  }),
+  'pair-column': Flags.string({
+    summary: 'Column of the second text, when an example is a pair of texts.',
+    helpValue: 'NAME',
+    helpGroup: 'DATA',
+  }),
+  'label-column': Flags.string({
+    summary: 'Column of the label in such files (default: label).',
+    helpValue: 'NAME',
+    helpGroup: 'DATA',
+  }),
 };
 
-export const maxLengthFlag = Flags.integer({
+const maxLength = {
   min: 3,
-  summary: 'Longest sequence in tokens; longer text is cut.',
+  summary: 'Longest sequence in tokens; longer text is cut (default 128).',
   helpValue: 'N',
-});
-export const batchFlag = Flags.integer({ min: 1, summary: 'Examples per batch.', helpValue: 'N' });
-export const seedFlag = Flags.integer({ min: 0, summary: 'Seed of everything random.', helpValue: 'N' });
-export const limitFlag = Flags.integer({ min: 1, summary: 'Use only the first N examples.', helpValue: 'N' });
-export const resumeFlag = Flags.boolean({ summary: 'Go on with the run in --out where it stopped.' });
+};
+
+export const maxLengthFlag = Flags.integer(maxLength);
+
+/** Options of a training; the recipe holds the defaults. */
+export const trainingFlags = {
+  epochs: Flags.integer({
+    min: 1,
+    summary: 'Passes over the training examples (default 3).',
+    helpValue: 'N',
+    helpGroup: 'TRAINING',
+  }),
+  lr: numberFlag({ min: 0, summary: 'Peak learning rate (default 5e-5).', helpValue: 'X', helpGroup: 'TRAINING' }),
+  batch: Flags.integer({ min: 1, summary: 'Examples per batch (default 32).', helpValue: 'N', helpGroup: 'TRAINING' }),
+  'max-length': Flags.integer({ ...maxLength, helpGroup: 'TRAINING' }),
+  seed: Flags.integer({
+    min: 0,
+    summary: 'Seed of everything random (default 42).',
+    helpValue: 'N',
+    helpGroup: 'TRAINING',
+  }),
+  recipe: Flags.string({
+    summary: 'JSON file with any options of the recipe; src/recipe/README.md lists them.',
+    helpValue: 'FILE',
+    helpGroup: 'TRAINING',
+  }),
+  set: Flags.string({
+    multiple: true,
+    multipleNonGreedy: true,
+    summary: 'One option of the recipe, such as train.warmup=0.2; may be repeated.',
+    helpValue: 'KEY=VALUE',
+    helpGroup: 'TRAINING',
+  }),
+};
+
+/** Where a run goes. */
+export const runFlags = {
+  out: Flags.string({
+    summary: 'Folder for the run and its result; new or empty.',
+    helpValue: 'DIR',
+    required: true,
+  }),
+  resume: Flags.boolean({
+    summary: 'Go on with the run in --out where it stopped; all else as at its start.',
+  }),
+};

@@ -12,8 +12,8 @@ export function inferLabels(cells: Iterable<string>): string[] {
 }
 
 /**
- * What a cell of the label column means in a task: a label id (the cell is a name of the set or, failing that, an id),
- * or the number itself for regression. `undefined` when it is neither.
+ * What a cell of the label column means in a task: a label id (the cell is a name of the set, or an id where no name
+ * looks like one), or the number itself for regression. `undefined` when it is neither.
  */
 export function labelReader(task: Task): (cell: string) => number | undefined {
   if (task.kind === 'regression') {
@@ -24,9 +24,14 @@ export function labelReader(task: Task): (cell: string) => number | undefined {
     };
   }
   const ids = new Map<string, number>();
-  for (const id of task.labels.keys()) ids.set(String(id), id);
+  if (takesIds(task)) for (const id of task.labels.keys()) ids.set(String(id), id);
   for (const [id, name] of task.labels.entries()) ids.set(name, id);
   return (cell) => ids.get(cell);
+}
+
+/** Not with labels such as 1 and 2, where a 1 could be either. */
+function takesIds(task: Task): boolean {
+  return !task.labels.some((name) => integer.test(name));
 }
 
 /** The label set in words, for an error. */
@@ -35,6 +40,5 @@ export function describeLabels(task: Task): string {
   const names = task.labels.map((name) => `"${name}"`);
   const more = names.length > 20 ? `, ... (${names.length} labels)` : '';
   const listed = `one of ${names.slice(0, 20).join(', ')}${more}`;
-  const areIds = task.labels.every((name, id) => name === String(id));
-  return areIds ? listed : `${listed}, or an id from 0 to ${names.length - 1}`;
+  return takesIds(task) ? `${listed}, or an id from 0 to ${names.length - 1}` : listed;
 }

@@ -6,6 +6,8 @@ export interface Problem {
   /** `file:line`, or the file alone. */
   readonly where: string;
   readonly message: string;
+  /** What to type instead, where that is known. */
+  readonly suggestion?: string;
 }
 
 const shown = 10;
@@ -20,5 +22,6 @@ export function throwProblems(problems: readonly Problem[]): void {
   if (first === undefined) return;
   const lines = problems.slice(0, shown).map(printProblem);
   if (problems.length > shown) lines.push(`... and ${problems.length - shown} more`);
-  throw new KdxError(first.code, lines.join('\n'));
+  const suggestions = new Set(problems.flatMap(({ suggestion }) => suggestion ?? []));
+  throw new KdxError(first.code, lines.join('\n'), { suggestions: [...suggestions] });
 }

@@ -22,6 +22,8 @@ export interface TableRequest {
 
 type Format = (text: string, request: TableRequest, problems: Problem[]) => Row[];
 
+const nameColumns = '--train FILE --dev FILE with --text-column and --label-column, which name the columns';
+
 const formats: Readonly<Record<string, Format>> = {
   // A tab-separated cell is taken as it is: in the files of GLUE, and of most others, a quote is text.
   '.tsv': (text, request, problems) =>
@@ -111,7 +113,7 @@ function columnIndices(named: readonly string[], request: TableRequest, problems
   for (const column of request.columns) {
     if (!named.includes(column)) {
       const message = `no column "${column}"; columns found: ${named.map((name) => `"${name}"`).join(', ') || 'none'}`;
-      problems.push({ code: 'missing-column', where, message });
+      problems.push({ code: 'missing-column', where, message, suggestion: nameColumns });
     } else if (named.indexOf(column) !== named.lastIndexOf(column)) {
       problems.push({ code: 'duplicate-column', where, message: `more than one column is called "${column}"` });
     }
@@ -146,7 +148,8 @@ function jsonValues(source: string, columns: readonly string[]): string[] | Omit
     const cell = Object.hasOwn(value, column) ? (value as Record<string, unknown>)[column] : undefined;
     if (cell === undefined) {
       const found = Object.keys(value).map((name) => `"${name}"`);
-      return { code: 'missing-column', message: `no key "${column}"; keys found: ${found.join(', ') || 'none'}` };
+      const message = `no key "${column}"; keys found: ${found.join(', ') || 'none'}`;
+      return { code: 'missing-column', message, suggestion: nameColumns };
     }
     if (!['string', 'number', 'boolean'].includes(typeof cell))
       return { code: 'invalid-json-line', message: `"${column}" is neither text nor a number` };

@@ -60,6 +60,8 @@ interface Plan {
 /** More different labels than this are rather a column of numbers or of texts. */
 const mostInferred = 1000;
 
+const ownFiles = 'for other files, give --train FILE --dev FILE with --text-column and --label-column';
+
 const brokenRow: ReadonlySet<string> = new Set(['ragged-row', 'empty-text']);
 
 /**
@@ -94,8 +96,12 @@ async function planFolder(source: FolderSource): Promise<Plan> {
   const task = taskNamed(source.task);
   const layout = task.layout as Layout;
   const { dir } = source;
-  const present = await readdir(dir).catch((error: unknown) => {
-    throw fileError(error, dir);
+  const present = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTDIR') throw fileError(error, dir);
+    throw new KdxError('not-a-folder', `${dir} is a file, a ${task.name} folder is needed`, {
+      suggestions: [ownFiles],
+      cause: error,
+    });
   });
   const needed = [layout.trainFile, layout.devFile];
   const missing = needed.filter((name) => !present.includes(name));
@@ -103,7 +109,7 @@ async function planFolder(source: FolderSource): Promise<Plan> {
     const found = present.slice(0, 10).join(', ') || 'nothing';
     const message = `${dir} has no ${missing.join(' and no ')}: a ${task.name} folder holds ${needed.join(' and ')}; found ${found}`;
     throw new KdxError('missing-task-file', message, {
-      suggestions: ['for other files, give --train FILE --dev FILE with --text-column and --label-column'],
+      suggestions: [ownFiles],
     });
   }
   const paths = { train: join(dir, layout.trainFile), dev: join(dir, layout.devFile) };
@@ -154,8 +160,13 @@ function inferredTask(plan: Plan, split: Split, rows: readonly Row[], problems: 
     problems.push({ code: 'single-label', where, message });
   }
   if (labels.length > mostInferred) {
-    const message = `${labels.length} different labels: name the labels, or say that the column is a number to predict`;
-    problems.push({ code: 'too-many-labels', where, message });
+    const message = `${labels.length} different labels, at most ${mostInferred} are taken for classes`;
+    problems.push({
+      code: 'too-many-labels',
+      where,
+      message,
+      suggestion: '--label-column NAME, the column of the classes',
+    });
   }
   return customTask({ labels, regression: false, pair: plan.columns.pair !== undefined });
 }

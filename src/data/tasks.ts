@@ -1,5 +1,5 @@
 /** Tasks: labels in the order of their ids, metrics, and the file layouts of GLUE as distributed. */
-import { KdxError } from '../errors/index.ts';
+import { KdxError, nearest } from '../errors/index.ts';
 import type { MetricName } from './metrics.ts';
 
 export interface Columns {
@@ -120,8 +120,12 @@ export function taskNamed(name: string): Task {
   const plain = name.toLowerCase().replace(/[-_]/g, '');
   const found = glue.find((task) => task.name === plain);
   if (found !== undefined) return found;
+  const meant = nearest(plain, taskNames);
   throw new KdxError('unknown-task', `there is no task "${name}": known are ${taskNames.join(', ')}`, {
-    suggestions: ['for data of your own, give --train FILE --dev FILE with --text-column and --label-column'],
+    suggestions: [
+      ...(meant === undefined ? [] : [`--task ${meant}`]),
+      'for data of your own, give --train FILE --dev FILE with --text-column and --label-column',
+    ],
   });
 }
 

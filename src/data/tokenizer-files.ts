@@ -26,6 +26,9 @@ export const specialTokens = {
 
 export type SpecialToken = keyof typeof specialTokens;
 
+/** What to do about tokenizer files that cannot be used. */
+export const tokenizerAdvice = ['copy the tokenizer files of the model that this one was made from into the folder'];
+
 /** The token that plays a role; older files write an object instead of a string. */
 export function specialToken(config: Json, role: SpecialToken): string {
   const value = config[role];
@@ -51,7 +54,7 @@ export async function readTokenizerFiles(dir: string): Promise<TokenizerFiles> {
   }
   if (vocabulary === undefined)
     throw new KdxError('missing-tokenizer', `${dir} has neither tokenizer.json nor vocab.txt`, {
-      suggestions: ['copy the tokenizer files of the model that this one was made from into the folder'],
+      suggestions: tokenizerAdvice,
     });
   const tokenizer = wordPieceTokenizer(vocabulary, config, join(dir, 'vocab.txt'));
   return { tokenizer, config, files: { ...files, ...made, 'tokenizer.json': printJson(tokenizer) } };
@@ -73,10 +76,13 @@ function parseJson(text: string, path: string): Json {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new KdxError('invalid-json', `${path} is not JSON: ${(error as Error).message}`, { cause: error });
+    throw new KdxError('invalid-json', `${path} is not JSON: ${(error as Error).message}`, {
+      suggestions: tokenizerAdvice,
+      cause: error,
+    });
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
-  throw new KdxError('invalid-json', `${path} holds no JSON object`);
+  throw new KdxError('invalid-json', `${path} holds no JSON object`, { suggestions: tokenizerAdvice });
 }
 
 function printJson(value: Json): string {
@@ -91,7 +97,8 @@ function wordPieceTokenizer(vocabulary: string, config: Json, path: string): Jso
   const idOf = (role: SpecialToken) => {
     const token = specialToken(config, role);
     const id = vocab[token];
-    if (id === undefined) throw new KdxError('invalid-vocabulary', `${path} has no token ${token}`);
+    if (id === undefined)
+      throw new KdxError('invalid-vocabulary', `${path} has no token ${token}`, { suggestions: tokenizerAdvice });
     return { token, id };
   };
   const cls = idOf('cls_token');

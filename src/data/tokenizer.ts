@@ -7,6 +7,7 @@ import { preparation } from './preparation.ts';
 import {
   readTokenizerFiles,
   specialToken,
+  tokenizerAdvice,
   type Json,
   type SpecialToken,
   type TokenizerFiles,
@@ -56,6 +57,7 @@ export async function loadTokenizer(dir: string): Promise<Tokenizer> {
     return createTokenizer(files);
   } catch (error) {
     throw new KdxError('invalid-tokenizer', `the tokenizer in ${dir} cannot be used: ${(error as Error).message}`, {
+      suggestions: tokenizerAdvice,
       cause: error,
     });
   }
@@ -99,6 +101,7 @@ function createTokenizer({ tokenizer, config, files }: TokenizerFiles): Tokenize
         throw new KdxError(
           'invalid-max-length',
           `a length of ${maxLength} has no room for text: ${frame.count} special tokens`,
+          { suggestions: [`--max-length ${frame.count + 1} or more`] },
         );
       const first = idsOf(text);
       const second = pair === undefined ? [] : idsOf(pair);

@@ -16,15 +16,24 @@ export function fileError(error: unknown, path: string): unknown {
         suggestions: ['free some space, or write to another disk with --out'],
         cause: error,
       });
+    case 'EFBIG':
+      return new KdxError('file-too-large', `${path} becomes larger than the file system or ulimit -f allows`, {
+        suggestions: ['write to another disk with --out, or raise the limit'],
+        cause: error,
+      });
     case 'ENOENT':
       return new KdxError('file-not-found', `${path} does not exist`, { cause: error });
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return new KdxError('file-not-accessible', `no permission to use ${path}`, { cause: error });
+      return new KdxError('file-not-accessible', `no permission to use ${path}`, {
+        suggestions: ['look at the owner and the permissions of the file and of the folders above it'],
+        cause: error,
+      });
     case 'EISDIR':
       return new KdxError('not-a-file', `${path} is a folder, a file is needed`, { cause: error });
     case 'ENOTDIR':
+    case 'EEXIST': // of making a folder where a file is
       return new KdxError('not-a-folder', `a part of ${path} is a file, not a folder`, { cause: error });
     default:
       return error;

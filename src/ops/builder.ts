@@ -32,6 +32,7 @@ export class GraphBuilder {
   readonly #initializers = new Map<string, Tensor>();
   readonly #calls: Call[] = [];
   readonly #outputs: Value[] = [];
+  /** Names in use, each with the number that the next name made from it may get. */
   readonly #taken = new Map<string, number>();
   readonly #constants = new Map<string, Value>();
   readonly #outputNames = new Map<string, string>();
@@ -182,9 +183,11 @@ export class GraphBuilder {
 
   #unique(type: string): string {
     const base = `${this.#scope}${type}`;
-    const count = this.#taken.get(base) ?? 0;
-    this.#taken.set(base, count + 1);
-    return count === 0 ? base : `${base}_${count}`;
+    let count = this.#taken.get(base) ?? 0;
+    let name = base;
+    while (this.#taken.has(name)) name = `${base}_${count++}`;
+    this.#taken.set(base, count).set(name, 1);
+    return name;
   }
 
   #claim(name: string): string {

@@ -1,6 +1,6 @@
 /** Shape and order of elements. */
 import { internal } from '../errors/index.ts';
-import { numbersOf, type Dim, type Shape, type Tensor } from '../graph/index.ts';
+import { elementCount, numbersOf, type Dim, type Shape, type Tensor } from '../graph/index.ts';
 import { broadcastShapes } from './broadcast.ts';
 import type { GraphBuilder } from './builder.ts';
 import type { OpTable } from './entry.ts';
@@ -27,17 +27,24 @@ function remaining(from: Shape, to: readonly Dim[]): Dim {
   }
   const symbols = left.filter((dim) => typeof dim === 'string');
   const size = left.reduce<number>((product, dim) => product * (typeof dim === 'number' ? dim : 1), 1) / divisor;
-  if (symbols.length === 0) return size;
-  return symbols.length === 1 && size === 1 ? (symbols[0] as string) : [...symbols, size].join('*');
+  return symbols.length === 0 ? size : [...symbols, ...(size === 1 ? [] : [size])].join('*');
 }
 
 function reshaped(from: Shape, target: readonly number[]): Shape {
+  const fail = () => internal(`[${from.join(',')}] cannot be reshaped to [${target.join(',')}]`);
+  if (target.some((dim, i) => dim === 0 && i >= from.length)) throw fail();
   const copied = target.map((dim, i): Dim => (dim === 0 ? (from[i] as Dim) : dim));
   const shape = copied.map((dim) => (dim === -1 ? remaining(from, copied) : dim));
-  const count = (dims: Shape) => (isStatic(dims) ? dims.reduce((n, dim) => n * dim, 1) : undefined);
-  if (count(from) !== undefined && count(shape) !== undefined && count(from) !== count(shape))
-    throw internal(`[${from.join(',')}] cannot be reshaped to [${target.join(',')}]`);
+  const fits = !isStatic(from) || !isStatic(shape) || elementCount(from) === elementCount(shape);
+  if (!fits || shape.some((dim) => typeof dim === 'number' && !Number.isInteger(dim))) throw fail();
   return shape;
+}
+
+/** A symbol may have any size at run time. */
+function canBeEqual(a: Shape, b: Shape): boolean {
+  return (
+    a.length === b.length && a.every((dim, i) => dim === b[i] || typeof dim === 'string' || typeof b[i] === 'string')
+  );
 }
 
 function staticShape(value: Value): readonly number[] {
@@ -74,10 +81,12 @@ export const layout: OpTable<
     infer: ({ inputs, attributes: { axis } }) => {
       const first = inputs[0] as Value;
       const at = normalizeAxis(axis, first.shape.length);
-      const size = inputs.reduce<Dim>((sum, { shape }) => {
-        const dim = shape[at] as Dim;
-        return typeof sum === 'number' && typeof dim === 'number' ? sum + dim : `${sum}+${dim}`;
-      }, 0);
+      const size = inputs
+        .map(({ shape }) => shape[at] as Dim)
+        .reduce((sum, dim) => (typeof sum === 'number' && typeof dim === 'number' ? sum + dim : `${sum}+${dim}`));
+      const rest = ({ shape }: Value) => shape.filter((_, i) => i !== at);
+      if (inputs.some((input) => input.dtype !== first.dtype || !canBeEqual(rest(input), rest(first))))
+        throw internal(`Concat of ${inputs.map(({ dtype, shape }) => `${dtype} [${shape.join(',')}]`).join(', ')}`);
       return [{ dtype: first.dtype, shape: first.shape.map((dim, i) => (i === at ? size : dim)) }];
     },
     gradient: ({ g, inputs, attributes: { axis }, dy, needs }) => {
@@ -178,7 +187,8 @@ export const layout: OpTable<
   Transpose: {
     attributes: { perm: 'ints' },
     infer: ({ inputs: [x], attributes: { perm } }) => {
-      if (perm.length !== x.shape.length) throw internal(`perm [${perm.join(',')}] on [${x.shape.join(',')}]`);
+      if (perm.length !== x.shape.length || x.shape.some((_, axis) => !perm.includes(axis)))
+        throw internal(`perm [${perm.join(',')}] on [${x.shape.join(',')}]`);
       return [{ dtype: x.dtype, shape: perm.map((axis) => x.shape[axis] as Dim) }];
     },
     gradient: ({ g, attributes: { perm }, dy }) => {

@@ -1,4 +1,5 @@
 /** Values while a graph is being built: their type and shape are always known. */
+import { internal } from '../errors/index.ts';
 import type { Dim, DType, Shape } from '../graph/index.ts';
 
 /** A named edge of the graph under construction. Dimensions may be symbolic, the rank never is. */
@@ -24,6 +25,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** Axis counted from the front. */
 export function normalizeAxis(axis: number, rank: number): number {
+  if (axis < -rank || axis >= rank) throw internal(`axis ${axis} of ${rank} axes`);
   return axis < 0 ? axis + rank : axis;
 }
 

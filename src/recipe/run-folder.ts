@@ -1,6 +1,6 @@
 /** The folder of a run: what it was started with, and the promise that a resumed run is the same run. */
-import { mkdir, readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { KdxError } from '../errors/index.ts';
 import { fileError, writeFileAtomic } from '../files/index.ts';
 import { differences, isJsonObject, type Json, type JsonObject } from './json.ts';
@@ -51,6 +51,8 @@ export interface RunFolder {
   file(name: string): string;
   /** metrics.jsonl, cut back to the first `step` steps. */
   metrics(step: number): Promise<MetricsLog>;
+  /** After a failure: leaves no trace of a new run that has nothing but its record. */
+  discard(): Promise<void>;
   /** Gives the lock back. */
   close(): Promise<void>;
 }
@@ -62,12 +64,13 @@ export interface RunFolder {
  */
 export async function createRunFolder(path: string, start: RunStart): Promise<RunFolder> {
   await refuseForeign(path, start.resume);
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (error) {
+  const made = await mkdir(path, { recursive: true }).catch((error: unknown) => {
     throw fileError(error, path);
-  }
-  const unlock = await lockFolder(path);
+  });
+  const unlock = await lockFolder(path).catch(async (error: unknown) => {
+    await removeMade(path, made);
+    throw error;
+  });
   try {
     const found = await readRecord(path);
     if (found && !start.resume) throw runExists(path, 'holds another run', true);
@@ -81,11 +84,30 @@ export async function createRunFolder(path: string, start: RunStart): Promise<Ru
       warnings,
       file: (name) => join(path, name),
       metrics: (step) => openMetricsLog(join(path, 'metrics.jsonl'), step),
+      async discard() {
+        const names = await readdir(path);
+        if (found || names.some((name) => name !== recordName && name !== lockName)) return;
+        await rm(join(path, recordName), { force: true });
+        await unlock();
+        await removeMade(path, made);
+      },
       close: unlock,
     };
   } catch (error) {
     await unlock();
+    await removeMade(path, made);
     throw error;
+  }
+}
+
+/** Removes the folders that were made for a run, from the innermost on, as far as they are empty. */
+async function removeMade(path: string, made: string | undefined): Promise<void> {
+  for (let folder = resolve(path); made !== undefined; folder = dirname(folder)) {
+    const removed = await rmdir(folder).then(
+      () => true,
+      () => false,
+    );
+    if (!removed || folder === resolve(made)) return;
   }
 }
 
@@ -95,8 +117,13 @@ async function refuseForeign(path: string, resume: boolean): Promise<void> {
   try {
     names = await readdir(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw fileError(error, path);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return;
+    if (code !== 'ENOTDIR') throw fileError(error, path);
+    throw new KdxError('not-a-folder', `${path}, or a part of it, is a file; a run needs a folder`, {
+      suggestions: ['--out with a folder that is new or empty'],
+      cause: error,
+    });
   }
   if (names.includes(recordName)) {
     if (!resume) throw runExists(path, 'holds another run', true);

@@ -18,7 +18,7 @@ interface Holder {
 const writingTime = 5000;
 
 /**
- * Takes the lock of a folder; returns what gives it back.
+ * Takes the lock of a folder; returns what gives it back, once.
  * @throws KdxError `run-locked` when a living process holds it
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
@@ -27,7 +27,11 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
       await writeFile(path, JSON.stringify(own), { flag: 'wx' });
-      return () => rm(path, { force: true });
+      let held = true;
+      return async () => {
+        if (held) await rm(path, { force: true });
+        held = false;
+      };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw fileError(error, path);
     }

@@ -87,7 +87,8 @@ export const studentSchema = z
  */
 export const distillSchema = z.strictObject({
   method: z.enum(['kd']).default('kd'),
-  student: studentSchema,
+  /** Absent where the student is a checkpoint of its own. */
+  student: studentSchema.optional(),
   temperature: z.number().positive().default(2),
   alpha: fraction.default(0.7),
   /** Divides the divergence by the examples (`batchmean`), or by examples times classes (`mean`, as published). */

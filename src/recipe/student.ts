@@ -5,9 +5,9 @@ import { parseValue } from './overrides.ts';
 import { describeIssues } from './problems.ts';
 import { studentSchema } from './schema.ts';
 
-/** Whether `--student` gives a shape; otherwise it names a checkpoint. */
+/** Whether `--student` gives a shape, well written or not; otherwise it names a checkpoint. */
 export function isStudentShape(text: string): boolean {
-  return /^\s*[a-zA-Z]+\s*=/.test(text);
+  return /^\s*([a-zA-Z]+\s*=|(layers|hidden|heads|intermediate)\s*([\s:,]|$))/.test(text);
 }
 
 /**

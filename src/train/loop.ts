@@ -110,12 +110,11 @@ async function runLoop(
     const next = current.step + 1 < total ? await sessions.prepare(current.step + 1, perEpoch) : undefined;
     const values = await running;
     const step = current.step + 1;
-    const loss = values['loss'] as number;
-    if (!Number.isFinite(loss)) throw notFinite(loss, step, position);
+    checkFinite(values, step, position);
     seen += current.examples;
     const entry = { step, epoch: step / perEpoch, learning_rate: rate(options, current.step, total), ...values };
     await log.append(entry);
-    progress.update(step, { loss, 'examples/s': seen / ((Date.now() - began) / 1000) });
+    progress.update(step, { loss: values['loss'] as number, 'examples/s': seen / ((Date.now() - began) / 1000) });
 
     position = { ...position, step };
     if (step === total || (step % perEpoch === 0 && options.evaluate === 'epoch')) {
@@ -132,10 +131,17 @@ async function runLoop(
   return { steps: position.step, best: { step: best.step, metrics: best.metrics } };
 }
 
-function notFinite(loss: number, step: number, { best }: Position): KdxError {
+/** A loss or a gradient norm that is not finite has spoilt the parameters. @throws KdxError `loss-not-finite` */
+function checkFinite(values: Readonly<Record<string, number>>, step: number, position: Position): void {
+  const bad = Object.entries(values).find(([, value]) => !Number.isFinite(value));
+  if (bad) throw notFinite(`the ${bad[0].replace('_', ' ')} became ${bad[1]}`, step, position);
+}
+
+function notFinite(what: string, step: number, { best }: Position, cause?: unknown): KdxError {
   const kept = best ? `the best checkpoint (step ${best.step}) is kept` : 'no checkpoint had been written yet';
-  return new KdxError('loss-not-finite', `the loss became ${loss} at step ${step}; ${kept}`, {
+  return new KdxError('loss-not-finite', `${what} at step ${step}; ${kept}`, {
     suggestions: ['a lower learning rate (--lr), or a longer warm-up (--set train.warmup=0.2), in a new --out'],
+    cause,
   });
 }
 
@@ -147,7 +153,11 @@ async function evaluateAndKeep(
   epoch: number,
 ): Promise<Position> {
   const { step, best } = position;
-  const metrics = await job.evaluate(state);
+  const metrics = await job.evaluate(state).catch((error: unknown) => {
+    // The last update may have spoilt the parameters, after a good loss.
+    if (!(error instanceof KdxError) || error.code !== 'invalid-logits') throw error;
+    throw notFinite('the outputs for the development set became NaN or infinite', step, position, error);
+  });
   const value = metrics[job.primary] as number;
   const shown = Object.entries(metrics).map(([name, metric]) => `${name} ${metric.toFixed(4)}`);
   const isBest = !best || value > best.value;
@@ -168,10 +178,14 @@ function scalarFeeds(options: TrainOptions, step: number, total: number): Record
   return { step_size: scalar(scalars.stepSize), epsilon: scalar(scalars.epsilon), shrink: scalar(scalars.shrink) };
 }
 
-/** One run of a session: a batch with its masks. */
-interface PreparedBatch {
+/** A step's graph, loaded. */
+interface StepSession {
   readonly session: Session;
   readonly built: Step;
+}
+
+/** One run of a session: a batch with its masks. */
+interface PreparedBatch extends StepSession {
   readonly feeds: Readonly<Record<string, Tensor>>;
   readonly last: boolean;
 }
@@ -210,7 +224,8 @@ function scalarOf(value: Tensor): number {
 /** Sessions by bucket, made when first needed; and the feeds of each step. */
 class StepSessions {
   readonly #job: TrainJob;
-  readonly #sessions = new Map<string, Promise<{ session: Session; built: Step }>>();
+  /** Most recently used last. */
+  readonly #sessions = new Map<string, StepSession>();
   #epoch = -1;
   #plan: readonly Batch[] = [];
 
@@ -257,29 +272,22 @@ class StepSessions {
     return Object.fromEntries(Object.entries(all).filter(([name]) => wanted.has(name)));
   }
 
-  async #session(bucket: Bucket, options: StepOptions): Promise<{ session: Session; built: Step }> {
+  async #session(bucket: Bucket, options: StepOptions): Promise<StepSession> {
     const key = `${options.mode} ${options.batches} ${bucket.length}`;
-    const known = this.#sessions.get(key);
-    if (known) {
-      // Most recently used last.
-      this.#sessions.delete(key);
-      this.#sessions.set(key, known);
-      return known;
-    }
-    // This step and the next one may need a session for each of their batches.
-    const limit = Math.max(SESSIONS_KEPT, 2 * this.#job.options.accumulate);
-    const oldest = this.#sessions.keys().next();
-    if (this.#sessions.size >= limit && !oldest.done) {
-      const { session } = await (this.#sessions.get(oldest.value) as Promise<{ session: Session }>);
-      this.#sessions.delete(oldest.value);
-      await session.release();
-    }
-    const made = this.#create(bucket, options);
-    this.#sessions.set(key, made);
-    return made;
+    const found = this.#sessions.get(key) ?? (await this.#create(bucket, options));
+    this.#sessions.delete(key);
+    this.#sessions.set(key, found);
+    return found;
   }
 
-  async #create(bucket: Bucket, options: StepOptions): Promise<{ session: Session; built: Step }> {
+  async #create(bucket: Bucket, options: StepOptions): Promise<StepSession> {
+    // This step and the next one may need a session for each of their batches.
+    const limit = Math.max(SESSIONS_KEPT, 2 * this.#job.options.accumulate);
+    const [oldest] = this.#sessions;
+    if (oldest && this.#sessions.size >= limit) {
+      this.#sessions.delete(oldest[0]);
+      await oldest[1].session.release();
+    }
     const built = buildStep(this.#job.objective, bucket, options);
     const session = await this.#job.engine.createSession(built.model, {
       name: `train step, length ${bucket.length}`,
@@ -289,6 +297,6 @@ class StepSessions {
   }
 
   async release(): Promise<void> {
-    for (const made of this.#sessions.values()) await (await made).session.release();
+    for (const { session } of this.#sessions.values()) await session.release();
   }
 }

@@ -1,7 +1,7 @@
 /** A command that ends in the way it is told, for the tests of what all commands share. */
 import { setTimeout } from 'node:timers/promises';
 import { Flags } from '@oclif/core';
-import { dataFlags, deviceFlags, KdxCommand, numberFlag, resumeFlag } from '../../src/cli/index.ts';
+import { dataFlags, deviceFlags, KdxCommand, numberFlag, runFlags } from '../../src/cli/index.ts';
 import { KdxError } from '../../src/errors/index.ts';
 
 const outcomes = ['ok', 'mistake', 'gate', 'bug', 'wait', 'stubborn', 'progress'] as const;
@@ -13,7 +13,7 @@ export class Sample extends KdxCommand<typeof Sample, { readonly answer: number;
     ...dataFlags,
     outcome: Flags.option({ options: outcomes, required: true })(),
     lr: numberFlag({ min: 0, max: 1 }),
-    resume: resumeFlag,
+    resume: runFlags.resume,
   };
 
   protected override async execute() {

@@ -169,3 +169,25 @@ test('versions of packages are found whether they export package.json or not', (
   assert.match(packageVersion('@huggingface/hub'), /^\d+\.\d+/);
   assert.equal(packageVersion('no-such-package'), 'not installed');
 });
+
+test('a run that failed before it began leaves no trace; one that has begun stays', async () => {
+  const failed = await createRunFolder(out, start);
+  await failed.discard();
+  await failed.close();
+  assert.deepEqual(await readdir(folder), [], 'the folders made for it are gone');
+
+  await mkdir(out, { recursive: true });
+  const inside = await createRunFolder(out, start);
+  await inside.discard();
+  assert.deepEqual(await readdir(out), [], 'a folder that was there stays');
+
+  const begun = await createRunFolder(out, start);
+  await (await begun.metrics(0)).append({ step: 1, loss: 1 });
+  await begun.discard();
+  await begun.close();
+  const resumed = await createRunFolder(out, { ...start, resume: true });
+  await rm(resumed.file('metrics.jsonl'));
+  await resumed.discard();
+  await resumed.close();
+  assert.deepEqual(await readdir(out), ['run.json'], 'what an earlier start has left stays');
+});

@@ -1,10 +1,10 @@
 /** Distillation: a student trained on labels and on what a finetuned teacher says. */
 import { loadCheckpoint } from 'kdx/checkpoint';
-import { openSource, type ClassifierSource } from 'kdx/classifier';
+import { checkLabels, checkLength, openSource, type ClassifierSource } from 'kdx/classifier';
 import { loadTokenizer, type TaskData } from 'kdx/data';
 import { KdxError } from 'kdx/errors';
 import type { Tensor } from 'kdx/graph';
-import type { DistillRecipe, JsonObject } from 'kdx/recipe';
+import type { DistillRecipe, JsonObject, StudentRecipe } from 'kdx/recipe';
 import { trainClassifier, type Surroundings, type TrainingResult } from './classifier-training.ts';
 import { kd } from './methods/kd.ts';
 import { buildStudent, studentFromCheckpoint, type Student } from './student.ts';
@@ -28,8 +28,12 @@ export interface DistillResult extends TrainingResult {
 /** @throws KdxError `label-mismatch`, `vocabulary-mismatch`, `invalid-student` and those of loading and training */
 export async function distill(options: DistillOptions): Promise<DistillResult> {
   const { recipe, data, engine, progress, signal } = options;
+  checkStudent(options);
   const teacher = await openSource(options.teacher);
-  checkTeacher(teacher, data);
+  checkLabels(teacher, data.task, [
+    `kdx finetune --model ${teacher.ref} --task ${data.task.name} ... makes a teacher for this task`,
+  ]);
+  checkLength(recipe.train.maxLength, teacher.config);
   const { student, hash, dir } = await openStudent(options, teacher);
   const tokenizer = await loadTokenizer(dir);
   if (tokenizer.hash !== teacher.tokenizer.hash)
@@ -78,6 +82,18 @@ function pickRows(matrix: Tensor<'float32'>, rows: readonly number[]): Tensor<'f
   return { dtype: 'float32', dims: [rows.length, width], data };
 }
 
+/** Either a checkpoint or a shape. */
+function checkStudent({ recipe, studentModel }: DistillOptions): void {
+  if (studentModel === undefined && recipe.student === undefined)
+    throw new KdxError('invalid-usage', 'a student is needed', {
+      suggestions: ['--student layers=N for a student made of layers of the teacher', '--student DIR for a checkpoint'],
+    });
+  if (studentModel !== undefined && recipe.student !== undefined)
+    throw new KdxError('invalid-recipe', `--student ${studentModel} is a checkpoint, which has a shape already`, {
+      suggestions: ['leave out student.* of the recipe, or give a shape as --student layers=N'],
+    });
+}
+
 async function openStudent(
   { recipe, studentModel, data }: DistillOptions,
   teacher: ClassifierSource,
@@ -98,25 +114,6 @@ async function openStudent(
         ],
       },
     );
-  const student = await buildStudent(recipe.student, teacher.checkpoint, recipe.train.seed);
+  const student = await buildStudent(recipe.student as StudentRecipe, teacher.checkpoint, recipe.train.seed);
   return { student, hash: weightsHash(student.parameters), dir: teacher.dir };
-}
-
-/** The teacher must answer the task's question, with the labels in the same order. */
-function checkTeacher(teacher: ClassifierSource, { task }: TaskData): void {
-  const { labels, problemType } = teacher.config;
-  const fail = (message: string) => {
-    throw new KdxError('label-mismatch', message, {
-      suggestions: [`kdx finetune --model ${teacher.ref} --task ${task.name} ... makes a teacher for this task`],
-    });
-  };
-  if ((problemType === 'regression') !== (task.kind === 'regression'))
-    fail(`${teacher.ref} is for ${problemType}, the task ${task.name} is ${task.kind}`);
-  if (labels.length !== task.outputs)
-    fail(`${teacher.ref} has ${labels.length} labels (${labels.join(', ')}), ${task.name} has ${task.outputs}`);
-  const named = labels.every((label) => !/^LABEL_\d+$/.test(label));
-  if (named && task.kind === 'classification' && labels.some((label, i) => label !== task.labels[i]))
-    fail(
-      `the labels of ${teacher.ref} are ${labels.join(', ')}, those of ${task.name} are ${task.labels.join(', ')}: another order or another task`,
-    );
 }

@@ -45,7 +45,7 @@ export async function buildStudent(recipe: StudentRecipe, teacher: Checkpoint, s
     );
   const plan = source.config.layerPlan;
   const renamed = takeLayers(
-    source,
+    weightsFor(config, source),
     layers.map((layer) => plan[layer] as number),
   );
   return {
@@ -58,9 +58,13 @@ export async function buildStudent(recipe: StudentRecipe, teacher: Checkpoint, s
 /** A student that is a checkpoint already; a missing pooler or head is drawn from the seed. */
 export function studentFromCheckpoint(checkpoint: Checkpoint, labels: readonly string[], seed: number): Student {
   const config = withLabels(checkpoint.config, labels);
-  const sameHead = checkpoint.config.labels.length === labels.length;
-  const weights = new Map([...checkpoint.weights].filter(([name]) => sameHead || !name.startsWith('classifier.')));
-  return { config, parameters: initialize(config, weights, seed), origin: checkpoint.dir };
+  return { config, parameters: initialize(config, weightsFor(config, checkpoint), seed), origin: checkpoint.dir };
+}
+
+/** Weights of a checkpoint, without a head for another number of labels. */
+function weightsFor({ labels }: BertConfig, source: Checkpoint): Parameters {
+  if (source.config.labels.length === labels.length) return source.weights;
+  return new Map([...source.weights].filter(([name]) => !name.startsWith('classifier.')));
 }
 
 /** The configuration of a classifier with other labels; no labels: regression. */
@@ -101,10 +105,10 @@ function checkSameShape(config: BertConfig, source: Checkpoint): void {
   });
 }
 
-/** Weights of a checkpoint with the chosen layers numbered from 0. */
-function takeLayers(source: Checkpoint, layers: readonly number[]): Map<string, Tensor<'float32'>> {
+/** Weights with the chosen layers numbered from 0. */
+function takeLayers(weights: Parameters, layers: readonly number[]): Map<string, Tensor<'float32'>> {
   const taken = new Map<string, Tensor<'float32'>>();
-  for (const [name, value] of source.weights) {
+  for (const [name, value] of weights) {
     const match = /^bert\.encoder\.layer\.(\d+)\.(.*)$/.exec(name);
     if (!match) taken.set(name, value);
     else

@@ -1,30 +1,21 @@
 /** kdx distill: a small student from a finetuned teacher. */
 import { Flags } from '@oclif/core';
-import {
-  batchFlag,
-  dataFlags,
-  dataSource,
-  deviceFlags,
-  KdxCommand,
-  limitFlag,
-  maxLengthFlag,
-  numberFlag,
-  resumeFlag,
-  seedFlag,
-} from 'kdx/cli';
+import { dataFlags, dataSource, deviceFlags, KdxCommand, runFlags, trainingFlags } from 'kdx/cli';
 import type { DistillResult } from '../distill.ts';
 import { renderTraining } from './result.ts';
 
 export class Distill extends KdxCommand<typeof Distill, DistillResult> {
   static override summary = 'Train a small student to answer like its teacher.';
-  static override description = `The student learns from the labels and from the teacher's logits, which are computed once and cached. By default it starts from evenly spread layers of the teacher. The result is a Hugging Face checkpoint folder.
+  static override description = `The student learns from the labels and from the teacher's logits, which are computed once and cached. By default it starts from evenly spread layers of the teacher, or from random weights when other sizes than its layers are given. The result is a Hugging Face checkpoint folder in --out.
+
+Examples are a GLUE folder (--data and --task) or files of your own (--train and --dev), the ones that the teacher was finetuned on.
 
 A run can be stopped at any time; the same command with --resume goes on where it was, to the same weights.`;
   static override examples = [
     {
       description: 'Half the layers of a 6-layer teacher:',
       command:
-        '<%= config.bin %> <%= command.id %> --teacher teacher --student layers=3 --method kd --data SST-2 --task sst2 --out small',
+        '<%= config.bin %> <%= command.id %> --teacher teacher --student layers=3 --data SST-2 --task sst2 --out small',
     },
     {
       description: 'Softer targets, other layers:',
@@ -34,32 +25,29 @@ A run can be stopped at any time; the same command with --resume goes on where i
   ];
   static override flags = {
     teacher: Flags.string({
-      summary: 'Finetuned checkpoint folder, hub id, or ONNX file.',
-      helpValue: 'DIR',
+      summary: 'Finetuned classifier: checkpoint folder, hub id, or ONNX file.',
+      helpValue: 'DIR|FILE',
       required: true,
     }),
     student: Flags.string({
-      summary: 'Shape (layers=3, hidden=312, heads=12, intermediate=1200), or a checkpoint folder to start from.',
+      summary:
+        'Its shape, as layers=3 or layers=3,hidden=312,heads=12,intermediate=1200 (sizes that are left out are those of the teacher); or a checkpoint to start from.',
       helpValue: 'SHAPE|DIR',
     }),
-    method: Flags.option({ options: ['kd'] as const, summary: 'What the student learns from the teacher.' })(),
+    method: Flags.option({
+      options: ['kd'] as const,
+      summary: 'What the student learns from the teacher (default kd: its logits).',
+    })(),
+    ...runFlags,
     ...dataFlags,
-    out: Flags.string({ summary: 'Folder for the run and its result.', helpValue: 'DIR', required: true }),
-    epochs: Flags.integer({ min: 1, summary: 'Passes over the training examples (default 3).', helpValue: 'N' }),
-    lr: numberFlag({ min: 0, summary: 'Peak learning rate (default 5e-5).', helpValue: 'X' }),
-    batch: batchFlag,
-    'max-length': maxLengthFlag,
-    seed: seedFlag,
-    limit: limitFlag,
-    recipe: Flags.string({ summary: 'JSON file with any options of the recipe.', helpValue: 'FILE' }),
-    set: Flags.string({
-      multiple: true,
-      multipleNonGreedy: true,
-      summary: 'One option of the recipe, such as temperature=4; may be repeated.',
-      helpValue: 'KEY=VALUE',
+    ...trainingFlags,
+    limit: Flags.integer({
+      min: 1,
+      summary: 'Train on N examples only, chosen by the seed.',
+      helpValue: 'N',
+      helpGroup: 'TRAINING',
     }),
     ...deviceFlags,
-    resume: resumeFlag,
   };
 
   protected override async execute(): Promise<DistillResult> {

@@ -3,8 +3,13 @@ import { Flags } from '@oclif/core';
 import { dataFlags, dataSource, deviceFlags, formatPercent, KdxCommand, maxLengthFlag } from 'kdx/cli';
 import type { Evaluation } from '../evaluation.ts';
 
+/** Nothing is trained here. */
+const { train: _train, ...evaluationFlags } = dataFlags;
+
 export class Eval extends KdxCommand<typeof Eval, Evaluation> {
-  static override summary = "Measure a classifier on a task's development set.";
+  static override summary = 'Measure how good a classifier is on labelled examples.';
+  static override description =
+    'Prints the metrics of the task: on the development set of a GLUE folder (--data and --task), or on a file of your own (--dev).';
   static override examples = [
     {
       description: 'A checkpoint:',
@@ -16,8 +21,17 @@ export class Eval extends KdxCommand<typeof Eval, Evaluation> {
     },
   ];
   static override flags = {
-    model: Flags.string({ summary: 'Checkpoint folder, hub id, or ONNX file.', helpValue: 'DIR|FILE', required: true }),
-    ...dataFlags,
+    model: Flags.string({
+      summary: 'Checkpoint folder, hub id, exported folder, or ONNX file.',
+      helpValue: 'DIR|FILE',
+      required: true,
+    }),
+    ...evaluationFlags,
+    dev: Flags.string({
+      summary: 'In place of --data: labelled examples, a .tsv, .csv or .jsonl file with named columns.',
+      helpValue: 'FILE',
+      helpGroup: 'DATA',
+    }),
     'max-length': maxLengthFlag,
     ...deviceFlags,
   };

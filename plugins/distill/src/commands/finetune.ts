@@ -1,28 +1,20 @@
 /** kdx finetune: a classifier from a pretrained encoder and labelled examples. */
 import { Flags } from '@oclif/core';
-import {
-  batchFlag,
-  dataFlags,
-  dataSource,
-  deviceFlags,
-  KdxCommand,
-  maxLengthFlag,
-  numberFlag,
-  resumeFlag,
-  seedFlag,
-} from 'kdx/cli';
+import { dataFlags, dataSource, deviceFlags, KdxCommand, runFlags, trainingFlags } from 'kdx/cli';
 import type { TrainingResult } from '../classifier-training.ts';
 import { renderTraining } from './result.ts';
 
 export class Finetune extends KdxCommand<typeof Finetune, TrainingResult> {
   static override summary = 'Train a classifier on labelled examples.';
-  static override description = `Starts from a pretrained BERT encoder (--model) and leaves a Hugging Face checkpoint folder: the epoch with the best development metric is kept. Use it to make a teacher, or a student without a teacher.
+  static override description = `Starts from a pretrained BERT encoder (--model) and leaves a Hugging Face checkpoint folder in --out: the epoch that does best on the development examples is kept. Use it to make a teacher, or a student without a teacher.
+
+Examples are a GLUE folder (--data and --task) or files of your own (--train and --dev).
 
 A run can be stopped at any time; the same command with --resume goes on where it was, to the same weights.`;
   static override examples = [
     {
       description: 'A teacher for SST-2:',
-      command: '<%= config.bin %> <%= command.id %> --model encoder --data SST-2 --task sst2 --out teacher --epochs 3',
+      command: '<%= config.bin %> <%= command.id %> --model encoder --data SST-2 --task sst2 --out teacher',
     },
     {
       description: 'Your own files:',
@@ -32,30 +24,18 @@ A run can be stopped at any time; the same command with --resume goes on where i
   ];
   static override flags = {
     model: Flags.string({
-      summary: 'Checkpoint folder, or hub id (org/name).',
+      summary: 'Pretrained encoder or classifier to start from: checkpoint folder, or hub id (org/name).',
       helpValue: 'DIR',
       exclusive: ['config'],
     }),
     config: Flags.string({
-      summary: 'A config.json to start from random weights; tokenizer files beside it.',
+      summary: 'In place of --model: a config.json with tokenizer files beside it, to start from random weights.',
       helpValue: 'FILE',
     }),
+    ...runFlags,
     ...dataFlags,
-    out: Flags.string({ summary: 'Folder for the run and its result.', helpValue: 'DIR', required: true }),
-    epochs: Flags.integer({ min: 1, summary: 'Passes over the training examples (default 3).', helpValue: 'N' }),
-    lr: numberFlag({ min: 0, summary: 'Peak learning rate (default 5e-5).', helpValue: 'X' }),
-    batch: batchFlag,
-    'max-length': maxLengthFlag,
-    seed: seedFlag,
-    recipe: Flags.string({ summary: 'JSON file with any options of the recipe.', helpValue: 'FILE' }),
-    set: Flags.string({
-      multiple: true,
-      multipleNonGreedy: true,
-      summary: 'One option of the recipe, such as train.warmup=0.2; may be repeated.',
-      helpValue: 'KEY=VALUE',
-    }),
+    ...trainingFlags,
     ...deviceFlags,
-    resume: resumeFlag,
   };
 
   protected override async execute(): Promise<TrainingResult> {
