@@ -1,7 +1,7 @@
 /** A classifier ready to run: from a checkpoint folder, an exported folder, or an ONNX file. */
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { loadCheckpoint, readConfig, type BertConfig, type Checkpoint } from '../checkpoint/index.ts';
+import { loadCheckpoint, readConfig, resolveModel, type BertConfig, type Checkpoint } from '../checkpoint/index.ts';
 import { encodeExamples, loadTokenizer, type EncodedExamples, type Example, type Tokenizer } from '../data/index.ts';
 import type { Engine, Session, SessionOptions } from '../engine/index.ts';
 import { KdxError } from '../errors/index.ts';
@@ -45,6 +45,12 @@ export async function exportedModel(dir: string): Promise<string | undefined> {
     if (await fileExists(join(dir, weights))) return undefined;
   const file = join(dir, 'onnx', 'model.onnx');
   return (await fileExists(file)) ? file : undefined;
+}
+
+/** The configuration of a checkpoint, exported folder, hub id or ONNX file, without its weights. */
+export async function sourceConfig(ref: string): Promise<BertConfig> {
+  const file = /\.onnx$/i.test(ref) ? ref : await exportedModel(ref);
+  return readConfig(join(file === undefined ? await resolveModel(ref) : await folderOf(file), 'config.json'));
 }
 
 async function openCheckpoint(ref: string): Promise<ClassifierSource> {

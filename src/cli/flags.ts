@@ -78,6 +78,18 @@ export const dataFlags = {
   }),
 };
 
+const { train: _train, ...withoutTrain } = dataFlags;
+
+/** Labelled examples to measure a model on. */
+export const evaluationFlags = {
+  ...withoutTrain,
+  dev: Flags.string({
+    summary: 'In place of --data: labelled examples, a .tsv, .csv or .jsonl file with named columns.',
+    helpValue: 'FILE',
+    helpGroup: 'DATA',
+  }),
+};
+
 const maxLength = {
   min: 3,
   summary: 'Longest sequence in tokens; longer text is cut (default 128).',

@@ -1,11 +1,16 @@
 /** kdx bench: students against their teacher. */
 import { Flags } from '@oclif/core';
-import { dataFlags, dataSource, hasData, interruptedExitCode, KdxCommand, maxLengthFlag, numberFlag } from 'kdx/cli';
+import {
+  evaluationFlags,
+  hasData,
+  interruptedExitCode,
+  KdxCommand,
+  loadModelData,
+  maxLengthFlag,
+  numberFlag,
+} from 'kdx/cli';
 import type { BenchReport } from '../report.ts';
 import { reportTable } from '../report-table.ts';
-
-/** Nothing is trained here. */
-const { train: _train, dev: _dev, ...evaluationFlags } = dataFlags;
 
 export class Bench extends KdxCommand<typeof Bench, BenchReport> {
   static override summary = 'Compare students with their teacher: size, speed, start-up, memory, quality.';
@@ -70,19 +75,14 @@ Ctrl-C ends the measurement and shows what there is.`;
       helpValue: 'N',
     }),
     ...evaluationFlags,
-    dev: Flags.string({ summary: 'Labelled examples: TSV, CSV or JSONL with named columns.', helpValue: 'FILE' }),
     'max-length': maxLengthFlag,
     out: Flags.string({ summary: 'Folder for bench.json, which is replaced.', helpValue: 'DIR' }),
   };
 
   protected override async execute(): Promise<BenchReport> {
     const { flags } = this;
-    const [{ loadTaskData }, { openEngine }, { bench }] = await Promise.all([
-      import('kdx/data'),
-      import('kdx/engine'),
-      import('../bench.ts'),
-    ]);
-    const examples = hasData(flags) ? await loadTaskData(dataSource(flags, true), { splits: ['dev'] }) : undefined;
+    const [{ openEngine }, { bench }] = await Promise.all([import('kdx/engine'), import('../bench.ts')]);
+    const examples = hasData(flags) ? await loadModelData(flags, flags.teacher) : undefined;
     const engine = await openEngine({ device: flags.device });
     try {
       const report = await bench({

@@ -1,6 +1,6 @@
 /** kdx distill: a small student from a finetuned teacher. */
 import { Flags } from '@oclif/core';
-import { dataFlags, dataSource, deviceFlags, KdxCommand, runFlags, trainingFlags } from 'kdx/cli';
+import { dataFlags, loadModelData, deviceFlags, KdxCommand, runFlags, trainingFlags } from 'kdx/cli';
 import type { DistillResult } from '../distill.ts';
 import { renderTraining } from './result.ts';
 
@@ -52,7 +52,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
 
   protected override async execute(): Promise<DistillResult> {
     const { flags } = this;
-    const [{ limitExamples, loadTaskData }, { openEngine }, recipes, { distill }] = await Promise.all([
+    const [{ limitExamples }, { openEngine }, recipes, { distill }] = await Promise.all([
       import('kdx/data'),
       import('kdx/engine'),
       import('kdx/recipe'),
@@ -76,7 +76,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
         },
       },
     });
-    const all = await loadTaskData(dataSource(flags));
+    const all = await loadModelData(flags, flags.teacher, ['train', 'dev']);
     const limit = flags.limit ?? all.train.length;
     const data = { ...all, train: limitExamples(all.train, limit, recipe.train.seed) };
     const engine = await openEngine({ device: flags.device, ...(flags.threads && { threads: flags.threads }) });

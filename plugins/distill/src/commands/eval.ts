@@ -1,10 +1,7 @@
 /** kdx eval: the task's metrics of a classifier. */
 import { Flags } from '@oclif/core';
-import { dataFlags, dataSource, deviceFlags, formatPercent, KdxCommand, maxLengthFlag } from 'kdx/cli';
+import { deviceFlags, evaluationFlags, formatPercent, KdxCommand, loadModelData, maxLengthFlag } from 'kdx/cli';
 import type { Evaluation } from '../evaluation.ts';
-
-/** Nothing is trained here. */
-const { train: _train, ...evaluationFlags } = dataFlags;
 
 export class Eval extends KdxCommand<typeof Eval, Evaluation> {
   static override summary = 'Measure how good a classifier is on labelled examples.';
@@ -27,23 +24,14 @@ export class Eval extends KdxCommand<typeof Eval, Evaluation> {
       required: true,
     }),
     ...evaluationFlags,
-    dev: Flags.string({
-      summary: 'In place of --data: labelled examples, a .tsv, .csv or .jsonl file with named columns.',
-      helpValue: 'FILE',
-      helpGroup: 'DATA',
-    }),
     'max-length': maxLengthFlag,
     ...deviceFlags,
   };
 
   protected override async execute(): Promise<Evaluation> {
     const { flags } = this;
-    const [{ loadTaskData }, { openEngine }, { evaluate }] = await Promise.all([
-      import('kdx/data'),
-      import('kdx/engine'),
-      import('../evaluation.ts'),
-    ]);
-    const data = await loadTaskData(dataSource(flags, true), { splits: ['dev'] });
+    const [{ openEngine }, { evaluate }] = await Promise.all([import('kdx/engine'), import('../evaluation.ts')]);
+    const data = await loadModelData(flags, flags.model);
     const engine = await openEngine({ device: flags.device, ...(flags.threads && { threads: flags.threads }) });
     try {
       return await evaluate({

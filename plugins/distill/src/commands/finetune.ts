@@ -34,6 +34,10 @@ A run can be stopped at any time; the same command with --resume goes on where i
     }),
     ...runFlags,
     ...dataFlags,
+    regression: Flags.boolean({
+      summary: 'With --train and --dev: the label is a number to predict, not a class.',
+      helpGroup: 'DATA',
+    }),
     ...trainingFlags,
     ...deviceFlags,
   };
@@ -80,8 +84,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
   }
 
   protected override render(result: TrainingResult): string {
-    return renderTraining(result, [
-      `kdx distill --teacher ${result.out} --student layers=3 --data DIR --task ${result.task} --out DIR`,
-    ]);
+    const data = result.task === 'custom' ? '--train FILE --dev FILE' : `--data DIR --task ${result.task}`;
+    return renderTraining(result, [`kdx distill --teacher ${result.out} --student layers=3 ${data} --out DIR`]);
   }
 }

@@ -1,14 +1,14 @@
 /** kdx export: a checkpoint as an ONNX folder that transformers.js and Optimum read. */
 import { Flags } from '@oclif/core';
 import {
-  dataFlags,
-  dataSource,
   deviceFlags,
+  evaluationFlags,
   formatBytes,
   formatCount,
   formatPercent,
   hasData,
   KdxCommand,
+  loadModelData,
   numberFlag,
   renderTable,
   significant,
@@ -46,18 +46,14 @@ Before the folder appears, the file is run on real sentences and compared with t
       helpValue: 'X',
     }),
     force: Flags.boolean({ summary: 'Replace an earlier export in --out.' }),
-    ...dataFlags,
+    ...evaluationFlags,
     threads: deviceFlags.threads,
   };
 
   protected override async execute(): Promise<ExportResult> {
     const { flags } = this;
-    const [{ loadTaskData }, { openEngine }, { exportCheckpoint }] = await Promise.all([
-      import('kdx/data'),
-      import('kdx/engine'),
-      import('../export.ts'),
-    ]);
-    const data = hasData(flags) ? await loadTaskData(dataSource(flags, true), { splits: ['dev'] }) : undefined;
+    const [{ openEngine }, { exportCheckpoint }] = await Promise.all([import('kdx/engine'), import('../export.ts')]);
+    const data = hasData(flags) ? await loadModelData(flags, flags.model) : undefined;
     for (const warning of data?.warnings ?? []) this.progress.message(`note: ${warning}`);
     const engine = await openEngine({ device: 'cpu', ...(flags.threads && { threads: flags.threads }) });
     try {
