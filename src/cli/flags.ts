@@ -129,6 +129,18 @@ export const trainingFlags = {
   }),
 };
 
+/** The part of a recipe under `train` that flags were given for. */
+export function trainingRecipe(flags: {
+  readonly epochs?: number | undefined;
+  readonly lr?: number | undefined;
+  readonly batch?: number | undefined;
+  readonly 'max-length'?: number | undefined;
+  readonly seed?: number | undefined;
+}): Record<string, number | undefined> {
+  const { epochs, lr, batch, seed } = flags;
+  return { epochs, lr, batch, maxLength: flags['max-length'], seed };
+}
+
 /** Where a run goes. */
 export const runFlags = {
   out: Flags.string({

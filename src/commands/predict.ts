@@ -2,7 +2,7 @@
 import { addAbortSignal } from 'node:stream';
 import { Args, Flags } from '@oclif/core';
 import type { Prediction } from '../classifier/index.ts';
-import { deviceFlags, KdxCommand } from '../cli/index.ts';
+import { deviceFlags, KdxCommand, withEngine } from '../cli/index.ts';
 import { KdxError } from '../errors/index.ts';
 import { lineBatches } from './line-batches.ts';
 
@@ -47,13 +47,9 @@ export class Predict extends KdxCommand<typeof Predict, Predictions> {
   protected override async execute(): Promise<Predictions> {
     const { flags } = this;
     const given = this.#arguments();
-    const [{ openClassifier, openSource, predict }, { openEngine }] = await Promise.all([
-      import('../classifier/index.ts'),
-      import('../engine/index.ts'),
-    ]);
+    const { openClassifier, openSource, predict } = await import('../classifier/index.ts');
     const source = await openSource(flags.model);
-    const engine = await openEngine({ device: flags.device, ...(flags.threads && { threads: flags.threads }) });
-    try {
+    return withEngine(flags, async (engine) => {
       const classifier = await openClassifier(source, engine);
       const predictions: Prediction[] = [];
       for await (const texts of given.length > 0 ? [given] : this.#lines()) {
@@ -64,9 +60,7 @@ export class Predict extends KdxCommand<typeof Predict, Predictions> {
       }
       if (predictions.length === 0) throw nothingToDo(flags.model);
       return { model: flags.model, predictions };
-    } finally {
-      await engine.close();
-    }
+    });
   }
 
   /** Answers are printed as they come. */

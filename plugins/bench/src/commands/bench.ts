@@ -8,6 +8,7 @@ import {
   loadModelData,
   maxLengthFlag,
   numberFlag,
+  withEngine,
 } from 'kdx/cli';
 import type { BenchReport } from '../report.ts';
 import { reportTable } from '../report-table.ts';
@@ -81,10 +82,9 @@ Ctrl-C ends the measurement and shows what there is.`;
 
   protected override async execute(): Promise<BenchReport> {
     const { flags } = this;
-    const [{ openEngine }, { bench }] = await Promise.all([import('kdx/engine'), import('../bench.ts')]);
+    const { bench } = await import('../bench.ts');
     const examples = hasData(flags) ? await loadModelData(flags, flags.teacher) : undefined;
-    const engine = await openEngine({ device: flags.device });
-    try {
+    return withEngine({ device: flags.device }, async (engine) => {
       const report = await bench({
         teacher: flags.teacher,
         students: flags.student,
@@ -103,9 +103,7 @@ Ctrl-C ends the measurement and shows what there is.`;
       });
       if (report.partial) process.exitCode = interruptedExitCode;
       return report;
-    } finally {
-      await engine.close();
-    }
+    });
   }
 
   protected override render(report: BenchReport): string {

@@ -1,6 +1,15 @@
 /** kdx distill: a small student from a finetuned teacher. */
 import { Flags } from '@oclif/core';
-import { dataFlags, loadModelData, deviceFlags, KdxCommand, runFlags, trainingFlags } from 'kdx/cli';
+import {
+  dataFlags,
+  deviceFlags,
+  KdxCommand,
+  loadModelData,
+  runFlags,
+  trainingFlags,
+  trainingRecipe,
+  withEngine,
+} from 'kdx/cli';
 import type { DistillResult } from '../distill.ts';
 import { renderTraining } from './result.ts';
 
@@ -52,9 +61,8 @@ A run can be stopped at any time; the same command with --resume goes on where i
 
   protected override async execute(): Promise<DistillResult> {
     const { flags } = this;
-    const [{ limitExamples }, { openEngine }, recipes, { distill }] = await Promise.all([
+    const [{ limitExamples }, recipes, { distill }] = await Promise.all([
       import('kdx/data'),
-      import('kdx/engine'),
       import('kdx/recipe'),
       import('../distill.ts'),
     ]);
@@ -67,22 +75,15 @@ A run can be stopped at any time; the same command with --resume goes on where i
       flags: {
         method: flags.method,
         ...(isShape && { student: parseStudent(flags.student as string) }),
-        train: {
-          epochs: flags.epochs,
-          lr: flags.lr,
-          batch: flags.batch,
-          maxLength: flags['max-length'],
-          seed: flags.seed,
-        },
+        train: trainingRecipe(flags),
       },
     });
     const all = await loadModelData(flags, flags.teacher, ['train', 'dev']);
     const limit = flags.limit ?? all.train.length;
     const data = { ...all, train: limitExamples(all.train, limit, recipe.train.seed) };
-    const engine = await openEngine({ device: flags.device, ...(flags.threads && { threads: flags.threads }) });
-    try {
+    return withEngine(flags, (engine) => {
       this.progress.message(`device: ${engine.device.description} (${engine.device.reason})`);
-      return await distill({
+      return distill({
         teacher: flags.teacher,
         ...(studentModel !== undefined && { studentModel }),
         recipe,
@@ -93,9 +94,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
         progress: this.progress,
         signal: this.signal,
       });
-    } finally {
-      await engine.close();
-    }
+    });
   }
 
   protected override render(result: DistillResult): string {

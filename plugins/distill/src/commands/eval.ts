@@ -1,6 +1,14 @@
 /** kdx eval: the task's metrics of a classifier. */
 import { Flags } from '@oclif/core';
-import { deviceFlags, evaluationFlags, formatPercent, KdxCommand, loadModelData, maxLengthFlag } from 'kdx/cli';
+import {
+  deviceFlags,
+  evaluationFlags,
+  formatPercent,
+  KdxCommand,
+  loadModelData,
+  maxLengthFlag,
+  withEngine,
+} from 'kdx/cli';
 import type { Evaluation } from '../evaluation.ts';
 
 export class Eval extends KdxCommand<typeof Eval, Evaluation> {
@@ -30,21 +38,18 @@ export class Eval extends KdxCommand<typeof Eval, Evaluation> {
 
   protected override async execute(): Promise<Evaluation> {
     const { flags } = this;
-    const [{ openEngine }, { evaluate }] = await Promise.all([import('kdx/engine'), import('../evaluation.ts')]);
+    const { evaluate } = await import('../evaluation.ts');
     const data = await loadModelData(flags, flags.model);
-    const engine = await openEngine({ device: flags.device, ...(flags.threads && { threads: flags.threads }) });
-    try {
-      return await evaluate({
+    return withEngine(flags, (engine) =>
+      evaluate({
         model: flags.model,
         data,
         ...(flags['max-length'] !== undefined && { maxLength: flags['max-length'] }),
         engine,
         progress: this.progress,
         signal: this.signal,
-      });
-    } finally {
-      await engine.close();
-    }
+      }),
+    );
   }
 
   protected override render({ model, task, examples, metrics }: Evaluation): string {

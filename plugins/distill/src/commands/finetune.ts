@@ -1,6 +1,15 @@
 /** kdx finetune: a classifier from a pretrained encoder and labelled examples. */
 import { Flags } from '@oclif/core';
-import { dataFlags, dataSource, deviceFlags, KdxCommand, runFlags, trainingFlags } from 'kdx/cli';
+import {
+  dataFlags,
+  dataSource,
+  deviceFlags,
+  KdxCommand,
+  runFlags,
+  trainingFlags,
+  trainingRecipe,
+  withEngine,
+} from 'kdx/cli';
 import type { TrainingResult } from '../classifier-training.ts';
 import { renderTraining } from './result.ts';
 
@@ -44,30 +53,20 @@ A run can be stopped at any time; the same command with --resume goes on where i
 
   protected override async execute(): Promise<TrainingResult> {
     const { flags } = this;
-    const [{ loadTaskData }, { openEngine }, { finetuneSchema, resolveRecipe }, { finetune }] = await Promise.all([
+    const [{ loadTaskData }, { finetuneSchema, resolveRecipe }, { finetune }] = await Promise.all([
       import('kdx/data'),
-      import('kdx/engine'),
       import('kdx/recipe'),
       import('../finetune.ts'),
     ]);
     const recipe = await resolveRecipe(finetuneSchema, {
       file: flags.recipe,
       set: flags.set,
-      flags: {
-        train: {
-          epochs: flags.epochs,
-          lr: flags.lr,
-          batch: flags.batch,
-          maxLength: flags['max-length'],
-          seed: flags.seed,
-        },
-      },
+      flags: { train: trainingRecipe(flags) },
     });
     const data = await loadTaskData(dataSource(flags));
-    const engine = await openEngine({ device: flags.device, ...(flags.threads && { threads: flags.threads }) });
-    try {
+    return withEngine(flags, (engine) => {
       this.progress.message(`device: ${engine.device.description} (${engine.device.reason})`);
-      return await finetune({
+      return finetune({
         ...(flags.model !== undefined && { model: flags.model }),
         ...(flags.config !== undefined && { config: flags.config }),
         data,
@@ -78,9 +77,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
         progress: this.progress,
         signal: this.signal,
       });
-    } finally {
-      await engine.close();
-    }
+    });
   }
 
   protected override render(result: TrainingResult): string {

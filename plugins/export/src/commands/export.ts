@@ -12,6 +12,7 @@ import {
   numberFlag,
   renderTable,
   significant,
+  withEngine,
 } from 'kdx/cli';
 import type { ExportResult } from '../export.ts';
 
@@ -52,12 +53,11 @@ Before the folder appears, the file is run on real sentences and compared with t
 
   protected override async execute(): Promise<ExportResult> {
     const { flags } = this;
-    const [{ openEngine }, { exportCheckpoint }] = await Promise.all([import('kdx/engine'), import('../export.ts')]);
+    const { exportCheckpoint } = await import('../export.ts');
     const data = hasData(flags) ? await loadModelData(flags, flags.model) : undefined;
     for (const warning of data?.warnings ?? []) this.progress.message(`note: ${warning}`);
-    const engine = await openEngine({ device: 'cpu', ...(flags.threads && { threads: flags.threads }) });
-    try {
-      return await exportCheckpoint(flags.model, {
+    return withEngine({ device: 'cpu', threads: flags.threads }, (engine) =>
+      exportCheckpoint(flags.model, {
         out: flags.out,
         engine,
         progress: this.progress,
@@ -65,10 +65,8 @@ Before the folder appears, the file is run on real sentences and compared with t
         ...(data && { data }),
         tolerance: flags.tolerance,
         force: flags.force,
-      });
-    } finally {
-      await engine.close();
-    }
+      }),
+    );
   }
 
   protected override render({ out, files, parameters, parity, metrics }: ExportResult): string {
