@@ -4,7 +4,23 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { KdxError } from '../errors/index.ts';
 
-export type Koffi = typeof import('koffi');
+/** What kdx uses of koffi. Stated here, so that the sources compile where this optional dependency is not installed. */
+export interface Koffi {
+  /** A library by file name; null is the process itself. */
+  load(path: string | null): {
+    func(name: string, result: string, parameters: string[]): (...args: unknown[]) => unknown;
+  };
+  proto(result: string, parameters: string[]): unknown;
+  /** Reads a value of a type at an address, or at an offset from it. */
+  readonly decode: {
+    (address: bigint, type: unknown): unknown;
+    (address: bigint, offset: number, type: unknown): unknown;
+    string(address: bigint): string;
+  };
+  address(data: ArrayBufferView): bigint;
+  view(address: bigint, bytes: number): ArrayBuffer;
+  config(options: { readonly sync_stack_size: number }): unknown;
+}
 
 export interface NativeLibrary {
   /** Version of the onnxruntime-node package, which is that of the library. */
@@ -48,7 +64,9 @@ export function switchTelemetryOff(): void {
 /** koffi, or why it cannot be loaded. It is an optional dependency. */
 export async function loadKoffi(): Promise<Koffi | Error> {
   try {
-    return await import('koffi');
+    const name = 'koffi' as string;
+    const { default: koffi } = (await import(name)) as { default: Koffi };
+    return koffi;
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }

@@ -5,6 +5,7 @@ import { flushesDenormals } from '../../src/engine/denormals.ts';
 import { openEngine } from '../../src/engine/index.ts';
 import { allocate, type Tensor } from '../../src/graph/index.ts';
 import { f32, model } from './graphs.ts';
+import { backends } from '../support/backends.ts';
 
 const count = 2 ** 18;
 const halve = model({
@@ -16,7 +17,7 @@ const halve = model({
 const x: Tensor = { dtype: 'float32', dims: [count], data: allocate('float32', count).fill(1.2e-38) };
 
 // Two engines one after the other: ONNX Runtime itself sets the calling thread only for the first session of a process.
-for (const backend of ['capi', 'binding', 'capi', 'binding'] as const)
+for (const backend of [...backends, ...backends])
   test(`${backend}: one kind of result in a run`, async () => {
     const engine = await openEngine({ backend, threads: 2 });
     const sessions = await Promise.all([engine.createSession(halve), engine.createSession(halve)]);

@@ -8,6 +8,7 @@ import { nativeLibrary } from '../../src/engine/library.ts';
 import { allocate, type Tensor } from '../../src/graph/index.ts';
 import { runChild } from './child.ts';
 import { f32, matrixChain } from './graphs.ts';
+import { backends, withoutKoffi as noKoffi } from '../support/backends.ts';
 
 test('when the thread dies, pending and later calls are rejected', async () => {
   const engine = await openEngine({ backend: 'binding' });
@@ -25,7 +26,7 @@ test('when the thread dies, pending and later calls are rejected', async () => {
   await engine.close();
 });
 
-test('a thread that cannot start is an error', async () => {
+test('a thread that cannot start is an error', { skip: noKoffi }, async () => {
   const data = { backend: 'capi', library: '/no/such/library.so', probe: new Uint8Array() } as const;
   await assert.rejects(startHost(data), /shared library/);
   const broken = { backend: 'binding', library: nativeLibrary().path, probe: Uint8Array.of(1, 2, 3) } as const;
@@ -41,7 +42,7 @@ const opening = (backend: string) => `
   const run = () => session.run({ feeds: { x }, fetch: ['y'] });
 `;
 
-for (const backend of ['capi', 'binding']) {
+for (const backend of backends) {
   test(`${backend}: an engine that is not closed does not keep the process`, async () => {
     const { code, stdout, stderr } = await runChild(`${opening(backend)} console.log((await run()).y.dims.join());`);
     assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '512,512\n', stderr: '' });

@@ -8,6 +8,7 @@ import { withSource } from '../../src/engine/model-source.ts';
 import { allocate, type Tensor } from '../../src/graph/index.ts';
 import { readModel } from '../../src/onnx/index.ts';
 import { model } from './graphs.ts';
+import { backends } from '../support/backends.ts';
 
 const size = 2 ** 18;
 const megabyte: Tensor = { dtype: 'float32', dims: [size], data: allocate('float32', size).fill(1) };
@@ -23,7 +24,7 @@ const growth = async (work: () => Promise<void>): Promise<number> => {
   return (process.memoryUsage.rss() - before) / 2 ** 20;
 };
 
-for (const backend of ['capi', 'binding'] as const) {
+for (const backend of backends) {
   test(`${backend}: 2000 runs and 50 sessions`, async () => {
     const engine = await openEngine({ backend });
     const session = await engine.createSession(weights);
@@ -50,7 +51,7 @@ for (const backend of ['capi', 'binding'] as const) {
 
 test('large weights go through a file, which is removed', async () => {
   let path = '';
-  const engine = await openEngine({ backend: 'capi' });
+  const engine = await openEngine();
   const session = await engine.createSession(weights);
   await withSource(
     weights,

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { openEngine, type SessionOptions } from '../../src/engine/index.ts';
 import { readModel } from '../../src/onnx/index.ts';
 import { f32, model } from './graphs.ts';
+import { backends } from '../support/backends.ts';
 
 const foldable = model({
   inputs: [['x', 'float32', [2]]],
@@ -20,7 +21,7 @@ const foldable = model({
   ],
 });
 
-for (const backend of ['capi', 'binding'] as const)
+for (const backend of backends)
   test(`${backend}: optimization level and optimizers switched off`, async () => {
     const engine = await openEngine({ backend });
     const folder = await mkdtemp(join(tmpdir(), 'kdx-test-'));

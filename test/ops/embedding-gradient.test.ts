@@ -9,6 +9,7 @@ import { openEngine } from '../../src/engine/index.ts';
 import { modelOf, tensorOf, type Model } from '../../src/graph/index.ts';
 import { GraphBuilder, ops } from '../../src/ops/index.ts';
 import { seeded } from '../support/seeded.ts';
+import { backends } from '../support/backends.ts';
 
 const [rows, width, batch, length] = [16, 48, 32, 64];
 const RUNS = 40;
@@ -26,7 +27,7 @@ function scatterModel(): Model {
 }
 
 describe('embedding gradients are exact with repeated indices on 2 threads', () => {
-  for (const backend of ['capi', 'binding'] as const)
+  for (const backend of backends)
     it(`${backend}, ${RUNS} runs`, async () => {
       const engine = await openEngine({ device: 'cpu', backend, threads: 2 });
       try {

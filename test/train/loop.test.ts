@@ -14,7 +14,7 @@ const EPOCH = 4;
 
 let engine: Engine;
 before(async () => {
-  engine = await openEngine({ device: 'cpu', backend: 'capi', threads: 2 });
+  engine = await openEngine({ device: 'cpu', threads: 2 });
 });
 after(() => engine.close());
 
