@@ -5,22 +5,19 @@ import { Worker } from 'node:worker_threads';
 import { openEngine } from '../../src/engine/index.ts';
 import { startHost } from '../../src/engine/host.ts';
 import { nativeLibrary } from '../../src/engine/library.ts';
-import { allocate, type Tensor } from '../../src/graph/index.ts';
 import { runChild } from './child.ts';
-import { f32, matrixChain } from './graphs.ts';
+import { f32 } from './graphs.ts';
 import { backends, withoutKoffi as noKoffi } from '../support/backends.ts';
 
 test('when the thread dies, pending and later calls are rejected', async () => {
   const engine = await openEngine({ backend: 'binding' });
-  const session = await engine.createSession(matrixChain(256, 100));
-  const spy = mock.method(Worker.prototype, 'postMessage');
-  const x: Tensor = { dtype: 'float32', dims: [256, 256], data: allocate('float32', 256 * 256) };
-  const runs = [1, 2].map(() => session.run({ feeds: { x }, fetch: ['y'] }));
+  // Calls that never arrive: the binding aborts the process when its thread is ended in the middle of a run.
+  const spy = mock.method(Worker.prototype, 'postMessage', () => undefined);
+  const outcomes = Promise.allSettled([engine.read([]), engine.store(f32([1]))]);
   const worker = spy.mock.calls[0]!.this as Worker;
   spy.mock.restore();
-  const outcomes = Promise.allSettled([...runs, engine.read([])]);
   await worker.terminate();
-  for (const outcome of (await outcomes).slice(1))
+  for (const outcome of await outcomes)
     assert.match(String((outcome as PromiseRejectedResult).reason), /internal: the engine's worker ended with code 1/);
   await assert.rejects(engine.store(f32([1])), /internal: the engine's worker ended with code 1/);
   await engine.close();
