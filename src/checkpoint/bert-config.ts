@@ -17,7 +17,7 @@ export interface BertConfig extends BertArchitecture {
 
 /** The config.json of a sequence classifier, as Transformers' AutoModelForSequenceClassification opens it. */
 export function configToJson(config: BertConfig): JsonObject {
-  const { num_labels: _count, kdx_layer_plan: _plan, ...kept } = config.raw;
+  const { num_labels: _count, kdx_layer_plan: _plan, kdx_swapped_depths: _swapped, ...kept } = config.raw;
   return {
     ...kept,
     architectures: ['BertForSequenceClassification'],
@@ -44,5 +44,6 @@ export function configToJson(config: BertConfig): JsonObject {
     ...('torch_dtype' in kept && { torch_dtype: 'float32' }),
     ...('dtype' in kept && { dtype: 'float32' }),
     ...(config.layerPlan.some((layer, depth) => layer !== depth) && { kdx_layer_plan: config.layerPlan }),
+    ...(config.swappedDepths && config.swappedDepths.length > 0 && { kdx_swapped_depths: config.swappedDepths }),
   };
 }

@@ -110,6 +110,7 @@ function readFields(raw: JsonObject, problems: string[]): BertConfig {
     labels,
     problemType: readProblemType(raw, labels.length, problems),
     layerPlan: readLayerPlan(raw, layers, problems),
+    ...readSwappedDepths(raw, layers, problems),
     raw,
   };
 }
@@ -177,6 +178,19 @@ function readLayerPlan(raw: JsonObject, layers: number, problems: string[]): rea
   if (problem === undefined) return plan as number[];
   problems.push(`kdx_layer_plan is ${JSON.stringify(plan)}, ${problem}`);
   return plainPlan(layers);
+}
+
+function readSwappedDepths(
+  raw: JsonObject,
+  layers: number,
+  problems: string[],
+): { readonly swappedDepths?: readonly number[] } {
+  const depths = raw['kdx_swapped_depths'] ?? undefined;
+  if (depths === undefined) return {};
+  const isDepth = (depth: unknown) => Number.isInteger(depth) && (depth as number) >= 0 && (depth as number) < layers;
+  if (Array.isArray(depths) && depths.every(isDepth)) return { swappedDepths: depths as number[] };
+  problems.push(`kdx_swapped_depths is ${JSON.stringify(depths)}, expected depths from 0 to ${layers - 1}`);
+  return {};
 }
 
 function layerPlanProblem(plan: unknown, layers: number): string | undefined {

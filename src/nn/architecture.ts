@@ -18,6 +18,8 @@ export interface BertArchitecture {
   readonly classifierDropout: number;
   /** Physical layer run at each depth: [0,1,2] is a plain 3-layer encoder, [0,1,2,0,1,2] runs it twice. */
   readonly layerPlan: readonly number[];
+  /** Depths at which query and key projections exchange roles (the shuffle of Pea-KD's SPS); absent: none. */
+  readonly swappedDepths?: readonly number[];
 }
 
 /** Physical layers: those that own parameters. */

@@ -20,6 +20,18 @@ export interface BertInputs {
   readonly attentionMask: Value;
   /** int64 [batch, seq] */
   readonly tokenTypeIds: Value;
+  /** A second sequence mixed into the first one (MixKD). */
+  readonly mixture?: TokenMixture;
+}
+
+/** A second token at each position. The embeddings of both are summed by their weights, before position and LayerNorm. */
+export interface TokenMixture {
+  /** int64 [batch, seq] */
+  readonly inputIds: Value;
+  /** int64 [batch, seq] */
+  readonly tokenTypeIds: Value;
+  /** Of the first and of the second token, [batch, seq, 1]. */
+  readonly weights: readonly [Value, Value];
 }
 
 /** Inner values that distillation reads; unused ones cost nothing, the graph keeps only what its outputs need. */
@@ -72,13 +84,20 @@ export function bertEncoder(
   const attentionScores: Value[] = [];
   architecture.layerPlan.forEach((layer, depth) => {
     g.scope(`layer.${depth}`, () => {
-      const output = encoderLayer(g, architecture, parameter, `bert.encoder.layer.${layer}`, hidden, bias, dropout);
+      const source = architecture.swappedDepths?.includes(depth) ? swapQueryKey(parameter) : parameter;
+      const output = encoderLayer(g, architecture, source, `bert.encoder.layer.${layer}`, hidden, bias, dropout);
       hidden = output.hidden;
       hiddenStates.push(output.hidden);
       attentionScores.push(output.scores);
     });
   });
   return { hiddenStates, attentionScores };
+}
+
+/** Query and key projections in each other's place, weights and biases. */
+function swapQueryKey(parameter: ParameterSource): ParameterSource {
+  const other: Readonly<Record<string, string>> = { query: 'key', key: 'query' };
+  return (name) => parameter(name.replace(/(?<=\.attention\.self\.)(query|key)/, (part) => other[part] as string));
 }
 
 /** 0 for real keys, a large negative number for padding: [batch, 1, 1, seq]. */
@@ -91,17 +110,32 @@ function embeddings(
   g: GraphBuilder,
   architecture: BertArchitecture,
   parameter: ParameterSource,
-  { inputIds, tokenTypeIds }: BertInputs,
+  { inputIds, tokenTypeIds, mixture }: BertInputs,
   dropout: Dropout,
 ): Value {
-  const words = embedding(g, inputIds, parameter('bert.embeddings.word_embeddings.weight'));
-  const types = embedding(g, tokenTypeIds, parameter('bert.embeddings.token_type_embeddings.weight'));
+  const look = (table: string, first: Value, second: Value | undefined) =>
+    mixedEmbedding(g, parameter(`bert.embeddings.${table}.weight`), first, second, mixture?.weights);
+  const words = look('word_embeddings', inputIds, mixture?.inputIds);
+  const types = look('token_type_embeddings', tokenTypeIds, mixture?.tokenTypeIds);
   const positions = positionRows(g, inputIds, parameter('bert.embeddings.position_embeddings.weight'));
   const sum = g.add(g.add(words, types), positions);
   return dropout.apply(
     layerNorm(g, sum, parameter, 'bert.embeddings.LayerNorm', architecture.layerNormEps),
     architecture.hiddenDropout,
   );
+}
+
+/** Rows of a table; of a mixture, the weighted sum of both rows. */
+function mixedEmbedding(
+  g: GraphBuilder,
+  table: Value,
+  first: Value,
+  second: Value | undefined,
+  weights: TokenMixture['weights'] | undefined,
+): Value {
+  const rows = embedding(g, first, table);
+  if (!second || !weights) return rows;
+  return g.add(g.mul(rows, weights[0]), g.mul(embedding(g, second, table), weights[1]));
 }
 
 /** The first seq rows of the position table. */
