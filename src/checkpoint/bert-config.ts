@@ -1,5 +1,5 @@
-/** The typed form of a BERT config.json. */
-import type { BertArchitecture } from '../nn/index.ts';
+/** The typed form of the config.json of a BERT or DistilBERT. */
+import type { BertArchitecture, Family } from '../nn/index.ts';
 import type { JsonObject } from './json.ts';
 
 export type BertProblemType = 'regression' | 'single_label_classification';
@@ -15,35 +15,39 @@ export interface BertConfig extends BertArchitecture {
   readonly raw: Readonly<JsonObject>;
 }
 
-/** The config.json of a sequence classifier, as Transformers' AutoModelForSequenceClassification opens it. */
-export function configToJson(config: BertConfig): JsonObject {
-  const { num_labels: _count, kdx_layer_plan: _plan, kdx_swapped_depths: _swapped, ...kept } = config.raw;
-  return {
-    ...kept,
-    architectures: ['BertForSequenceClassification'],
-    model_type: 'bert',
-    vocab_size: config.vocabSize,
-    hidden_size: config.hiddenSize,
-    num_hidden_layers: config.layers,
-    num_attention_heads: config.heads,
-    intermediate_size: config.intermediateSize,
-    hidden_act: config.activation,
-    hidden_dropout_prob: config.hiddenDropout,
-    attention_probs_dropout_prob: config.attentionDropout,
-    classifier_dropout: config.classifierDropout === config.hiddenDropout ? null : config.classifierDropout,
-    max_position_embeddings: config.maxPositions,
-    type_vocab_size: config.typeVocabSize,
-    initializer_range: config.initializerRange,
-    layer_norm_eps: config.layerNormEps,
-    pad_token_id: config.padTokenId,
-    position_embedding_type: 'absolute',
-    id2label: Object.fromEntries(config.labels.map((label, id) => [String(id), label])),
-    label2id: Object.fromEntries(config.labels.map((label, id) => [label, id])),
-    problem_type: config.problemType,
-    // Weights are written as float32, whatever they were read as; both spellings are in use.
-    ...('torch_dtype' in kept && { torch_dtype: 'float32' }),
-    ...('dtype' in kept && { dtype: 'float32' }),
-    ...(config.layerPlan.some((layer, depth) => layer !== depth) && { kdx_layer_plan: config.layerPlan }),
-    ...(config.swappedDepths && config.swappedDepths.length > 0 && { kdx_swapped_depths: config.swappedDepths }),
-  };
-}
+/** Properties that families have under different keys. */
+type RenamedProperty =
+  | 'hiddenSize'
+  | 'layers'
+  | 'heads'
+  | 'intermediateSize'
+  | 'activation'
+  | 'hiddenDropout'
+  | 'attentionDropout'
+  | 'classifierDropout';
+
+export const configKeys: Readonly<Record<Family, Readonly<Record<RenamedProperty, string>>>> = {
+  bert: {
+    hiddenSize: 'hidden_size',
+    layers: 'num_hidden_layers',
+    heads: 'num_attention_heads',
+    intermediateSize: 'intermediate_size',
+    activation: 'hidden_act',
+    hiddenDropout: 'hidden_dropout_prob',
+    attentionDropout: 'attention_probs_dropout_prob',
+    classifierDropout: 'classifier_dropout',
+  },
+  distilbert: {
+    hiddenSize: 'dim',
+    layers: 'n_layers',
+    heads: 'n_heads',
+    intermediateSize: 'hidden_dim',
+    activation: 'activation',
+    hiddenDropout: 'dropout',
+    attentionDropout: 'attention_dropout',
+    classifierDropout: 'seq_classif_dropout',
+  },
+};
+
+/** What DistilBERT's config.json cannot say, because Transformers has it fixed. */
+export const distilBertFixed = { typeVocabSize: 0, layerNormEps: 1e-12 } as const;

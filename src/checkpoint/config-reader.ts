@@ -3,12 +3,12 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KdxError } from '../errors/index.ts';
 import { fileError } from '../files/index.ts';
-import type { BertConfig, BertProblemType } from './bert-config.ts';
-import { plainPlan, type Activation } from '../nn/index.ts';
+import { plainPlan, type Activation, type Family } from '../nn/index.ts';
+import { configKeys, distilBertFixed, type BertConfig, type BertProblemType } from './bert-config.ts';
 import type { JsonObject } from './json.ts';
 import { isObject, parseJson } from './json.ts';
 
-export const supportedModelTypes = ['bert'] as const;
+export const supportedModelTypes: readonly Family[] = ['bert', 'distilbert'];
 
 const activations: Readonly<Record<string, Activation>> = {
   gelu: 'gelu',
@@ -56,19 +56,22 @@ export async function readConfig(path: string): Promise<BertConfig> {
  */
 export function parseConfig(raw: JsonObject, source: string): BertConfig {
   const type = raw['model_type'];
-  if (!supportedModelTypes.some((known) => known === type)) {
+  const family = supportedModelTypes.find((known) => known === type);
+  if (family === undefined) {
     const what = type === undefined ? 'has no model_type' : `has model_type ${JSON.stringify(type)}`;
     throw new KdxError('unsupported-model-type', `${source} ${what}`, {
       suggestions: [`supported model types: ${supportedModelTypes.join(', ')}`],
     });
   }
   const problems: string[] = [];
-  const config = readFields(raw, problems);
+  const config = readFields(raw, family, problems);
   if (problems.length > 0) throw new KdxError('invalid-config', [`${source}:`, ...problems].join('\n  '));
   return config;
 }
 
-function readFields(raw: JsonObject, problems: string[]): BertConfig {
+function readFields(raw: JsonObject, family: Family, problems: string[]): BertConfig {
+  const keys = configKeys[family];
+  const isBert = family === 'bert';
   const size = (key: string, fallback?: number) => integer(raw, key, 1, maxSize, fallback, problems);
   const dropout = (key: string, fallback: number) =>
     number(raw, key, (x) => x >= 0 && x < 1, 'a number from 0 to less than 1', fallback, problems);
@@ -80,36 +83,33 @@ function readFields(raw: JsonObject, problems: string[]): BertConfig {
       problems.push(`${key} is ${JSON.stringify(raw[key])}, only ${JSON.stringify(only)} is supported`);
   const vocabSize = size('vocab_size');
   const before = problems.length;
-  const hiddenSize = size('hidden_size');
-  const heads = size('num_attention_heads');
+  const hiddenSize = size(keys.hiddenSize);
+  const heads = size(keys.heads);
   if (problems.length === before && hiddenSize % heads !== 0)
-    problems.push(`num_attention_heads ${heads} does not divide hidden_size ${hiddenSize}`);
-  const layers = integer(raw, 'num_hidden_layers', 1, maxLayers, undefined, problems);
-  const activation = activations[String(raw['hidden_act'] ?? 'gelu')];
-  if (activation === undefined)
-    problems.push(
-      `hidden_act is ${JSON.stringify(raw['hidden_act'])}, expected ${Object.keys(activations).join(', ')}`,
-    );
-  const hiddenDropout = dropout('hidden_dropout_prob', 0.1);
+    problems.push(`${keys.heads} ${heads} does not divide ${keys.hiddenSize} ${hiddenSize}`);
+  const layers = integer(raw, keys.layers, 1, maxLayers, undefined, problems);
+  const hiddenDropout = dropout(keys.hiddenDropout, 0.1);
   const labels = readLabels(raw, problems);
   return {
+    ...(!isBert && { family }),
     vocabSize,
     hiddenSize,
     layers,
     heads,
-    intermediateSize: size('intermediate_size'),
-    activation: activation ?? 'gelu',
+    intermediateSize: size(keys.intermediateSize),
+    activation: readActivation(raw, keys.activation, problems),
     hiddenDropout,
-    attentionDropout: dropout('attention_probs_dropout_prob', 0.1),
-    classifierDropout: dropout('classifier_dropout', hiddenDropout),
+    attentionDropout: dropout(keys.attentionDropout, 0.1),
+    classifierDropout: dropout(keys.classifierDropout, isBert ? hiddenDropout : 0.2),
     maxPositions: size('max_position_embeddings'),
-    typeVocabSize: size('type_vocab_size', 2),
     initializerRange: positive('initializer_range', 0.02),
-    layerNormEps: positive('layer_norm_eps', 1e-12),
+    ...(isBert
+      ? { typeVocabSize: size('type_vocab_size', 2), layerNormEps: positive('layer_norm_eps', 1e-12) }
+      : distilBertFixed),
     padTokenId: integer(raw, 'pad_token_id', 0, vocabSize - 1, 0, problems),
     labels,
     problemType: readProblemType(raw, labels.length, problems),
-    layerPlan: readLayerPlan(raw, layers, problems),
+    layerPlan: readLayerPlan(raw, layers, keys.layers, problems),
     ...readSwappedDepths(raw, layers, problems),
     raw,
   };
@@ -144,6 +144,13 @@ function number(
   return fallback;
 }
 
+function readActivation(raw: JsonObject, key: string, problems: string[]): Activation {
+  const activation = activations[String(raw[key] ?? 'gelu')];
+  if (activation !== undefined) return activation;
+  problems.push(`${key} is ${JSON.stringify(raw[key])}, expected ${Object.keys(activations).join(', ')}`);
+  return 'gelu';
+}
+
 function readLabels(raw: JsonObject, problems: string[]): readonly string[] {
   const id2label = raw['id2label'] ?? undefined;
   if (id2label === undefined) {
@@ -171,10 +178,10 @@ function readProblemType(raw: JsonObject, labels: number, problems: string[]): B
   return byCount;
 }
 
-function readLayerPlan(raw: JsonObject, layers: number, problems: string[]): readonly number[] {
+function readLayerPlan(raw: JsonObject, layers: number, depthKey: string, problems: string[]): readonly number[] {
   const plan = raw['kdx_layer_plan'] ?? undefined;
   if (plan === undefined) return plainPlan(layers);
-  const problem = layerPlanProblem(plan, layers);
+  const problem = layerPlanProblem(plan, layers, depthKey);
   if (problem === undefined) return plan as number[];
   problems.push(`kdx_layer_plan is ${JSON.stringify(plan)}, ${problem}`);
   return plainPlan(layers);
@@ -193,9 +200,9 @@ function readSwappedDepths(
   return {};
 }
 
-function layerPlanProblem(plan: unknown, layers: number): string | undefined {
+function layerPlanProblem(plan: unknown, layers: number, depthKey: string): string | undefined {
   if (!Array.isArray(plan) || plan.length !== layers)
-    return `expected num_hidden_layers (${layers}) layer numbers, one for each depth`;
+    return `expected ${depthKey} (${layers}) layer numbers, one for each depth`;
   const used = new Set<unknown>(plan);
   if (plan.every((layer) => Number.isInteger(layer) && layer >= 0 && layer < used.size)) return undefined;
   return `expected integers from 0 on without holes`;

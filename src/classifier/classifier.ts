@@ -134,7 +134,7 @@ export interface Classifier {
 }
 
 /**
- * @param options of the session; memory pattern on, as for any inference
+ * @param options of the session
  * @throws KdxError `invalid-model`, `corrupt-onnx`, `not-a-classifier`; and when it runs, `label-mismatch`,
  *   `sequence-too-long`
  */

@@ -2,7 +2,7 @@
 import { sha256 } from '../files/index.ts';
 import { byteLength, bytesOf, elementCount, type DType, type Graph, type Node, type Tensor } from '../graph/index.ts';
 
-/** Parts of a classifier; `head` is the pooler and the classifier, `other` everything without a parameter's name. */
+/** Parts of a classifier; `head` is the pooler and what is on top, `other` everything without a parameter's name. */
 export type TensorGroup = 'embeddings' | 'encoder' | 'head' | 'other';
 
 export interface Size {
@@ -14,8 +14,8 @@ export interface Size {
 /** The part of the model that a parameter belongs to, by its name in checkpoints. */
 export function groupOf(name: string): TensorGroup {
   if (/(^|\.)embeddings\./.test(name)) return 'embeddings';
-  if (/(^|\.)encoder\./.test(name)) return 'encoder';
-  return /(^|\.)pooler\.|^classifier\./.test(name) ? 'head' : 'other';
+  if (/(^|\.)(encoder|transformer)\./.test(name)) return 'encoder';
+  return /(^|\.)pooler\.|^(pre_)?classifier\.|^cls\.predictions\./.test(name) ? 'head' : 'other';
 }
 
 /** Sizes of the groups that occur, in the order of the model. */

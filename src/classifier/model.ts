@@ -1,6 +1,6 @@
 /** The inference graph of a classifier, with symbolic batch and length. */
 import { internal } from '../errors/index.ts';
-import { modelOf, type Model, type Tensor } from '../graph/index.ts';
+import { modelOf, withoutUnreadInputs, type Model, type Tensor } from '../graph/index.ts';
 import { bertClassifier, classifierParameters, type BertArchitecture } from '../nn/index.ts';
 import { GraphBuilder, type Value } from '../ops/index.ts';
 
@@ -9,8 +9,8 @@ export const BATCH = 'batch_size';
 export const SEQUENCE = 'sequence_length';
 
 /**
- * Inputs input_ids, attention_mask and token_type_ids, int64 [batch_size, sequence_length]; output logits,
- * [batch_size, labels].
+ * Inputs input_ids, attention_mask and, for a model that has token types, token_type_ids, int64
+ * [batch_size, sequence_length]; output logits, [batch_size, labels].
  * @param parameters tensors in graph layout that become initializers, or `inputs` to leave every parameter a graph input
  */
 export function classifierModel(
@@ -32,7 +32,7 @@ export function classifierModel(
   }
   const { logits } = bertClassifier(g, architecture, (name) => values.get(name) ?? missing(name), inputs);
   g.output('logits', logits);
-  return modelOf(g.build('classifier'));
+  return modelOf(withoutUnreadInputs(g.build('classifier')));
 }
 
 function missing(name: string): never {

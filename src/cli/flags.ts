@@ -116,7 +116,7 @@ export const trainingFlags = {
     helpGroup: 'TRAINING',
   }),
   recipe: Flags.string({
-    summary: 'JSON file with any options of the recipe; src/recipe/README.md lists them.',
+    summary: 'JSON file with any options of the recipe; plugins/distill/README.md lists them.',
     helpValue: 'FILE',
     helpGroup: 'TRAINING',
   }),

@@ -26,7 +26,7 @@ export function ortEngine(name: string, device: DeviceInfo, host: Host): Engine 
       try {
         return await host.call('createSession', [id, source, settings], give);
       } catch (error) {
-        throw loadError(settings.name, error);
+        throw loadError(settings.name, error, typeof model === 'string');
       }
     });
     let released: Promise<void> | undefined;
@@ -130,8 +130,10 @@ function checkSame(variable: Variable, value: Tensor): void {
     );
 }
 
-function loadError(name: string, error: unknown): unknown {
+/** A file is the user's, a model in memory was built here. */
+function loadError(name: string, error: unknown, isFile: boolean): unknown {
   if (!isNative(error)) return error;
+  if (!isFile) return new Error(`internal: ONNX Runtime cannot load ${name}: ${error.message}`, { cause: error });
   return new KdxError('invalid-model', `ONNX Runtime cannot load ${name}: ${error.message}`, { cause: error });
 }
 

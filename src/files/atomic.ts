@@ -1,7 +1,7 @@
 /** Whole files or none: write to a temporary name beside the target, sync, rename. */
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { access, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { KdxError } from '../errors/index.ts';
 
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -63,6 +63,12 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
     await rm(temporary, { force: true }).catch(() => undefined);
     throw fileError(error, path);
   }
+}
+
+/** Removes what killed processes left of files that were being written; nobody may be writing into the folder. */
+export async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of await readdir(folder))
+    if (/\.\d+-[0-9a-f]{8}\.tmp$/.test(name)) await rm(join(folder, name), { force: true });
 }
 
 /** Makes a rename in a folder survive a power cut, where the platform lets a folder be opened. */

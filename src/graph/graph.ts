@@ -63,3 +63,9 @@ export const OPSET = 17;
 export function modelOf(graph: Graph, metadata: Readonly<Record<string, string>> = {}): Model {
   return { graph, irVersion: IR_VERSION, opsets: { '': OPSET }, producer: { name: 'kdx', version: '' }, metadata };
 }
+
+/** The same without the inputs that no node reads. */
+export function withoutUnreadInputs(graph: Graph): Graph {
+  const read = new Set(graph.nodes.flatMap((node) => node.inputs));
+  return { ...graph, inputs: graph.inputs.filter(({ name }) => read.has(name)) };
+}

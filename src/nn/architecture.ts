@@ -2,13 +2,22 @@
 
 export type Activation = 'gelu' | 'gelu_new' | 'relu';
 
+/**
+ * DistilBERT has no token types and no pooler, no dropout on the output projection of attention, and a hidden layer with
+ * ReLU in the classification head.
+ */
+export type Family = 'bert' | 'distilbert';
+
 export interface BertArchitecture {
+  /** Absent: bert. */
+  readonly family?: Family;
   readonly vocabSize: number;
   readonly hiddenSize: number;
   readonly heads: number;
   readonly intermediateSize: number;
   readonly activation: Activation;
   readonly maxPositions: number;
+  /** 0: the model has no token types. */
   readonly typeVocabSize: number;
   readonly layerNormEps: number;
   readonly initializerRange: number;

@@ -1,4 +1,4 @@
-/** BERT as a graph: embeddings, post-LN encoder, pooler, head; with every inner value within reach (taps). */
+/** BERT and DistilBERT as graphs: embeddings, post-LN encoder, pooler, head; every inner value is within reach (taps). */
 import { internal } from '../errors/index.ts';
 import type { GraphBuilder, Value } from '../ops/index.ts';
 import type { BertArchitecture } from './architecture.ts';
@@ -12,13 +12,14 @@ import {
   type Dropout,
   type ParameterSource,
 } from './layers.ts';
+import { poolingLayer } from './parameters.ts';
 
 export interface BertInputs {
   /** int64 [batch, seq] */
   readonly inputIds: Value;
   /** int64 [batch, seq], 1 for real tokens */
   readonly attentionMask: Value;
-  /** int64 [batch, seq] */
+  /** int64 [batch, seq]; a model without token types does not read it. */
   readonly tokenTypeIds: Value;
   /** A second sequence mixed into the first one (MixKD). */
   readonly mixture?: TokenMixture;
@@ -43,7 +44,7 @@ export interface EncoderTaps {
 }
 
 export interface ClassifierOutputs extends EncoderTaps {
-  /** tanh(linear(first token)): [batch, hidden] */
+  /** What the classifier reads: tanh(linear(first token)), ReLU in DistilBERT; [batch, hidden] */
   readonly pooled: Value;
   /** [batch, labels] */
   readonly logits: Value;
@@ -52,7 +53,7 @@ export interface ClassifierOutputs extends EncoderTaps {
 /** Added to the scores of masked keys; exp of it is 0 in float32. */
 const MASKED = -10000;
 
-/** Graph of a sequence classifier (BertForSequenceClassification). */
+/** Graph of a sequence classifier (Bert-, DistilBertForSequenceClassification). Pooler and head are built when they are asked for. */
 export function bertClassifier(
   g: GraphBuilder,
   architecture: BertArchitecture,
@@ -62,13 +63,22 @@ export function bertClassifier(
 ): ClassifierOutputs {
   const taps = bertEncoder(g, architecture, parameter, inputs, dropout);
   const last = taps.hiddenStates.at(-1) as Value;
-  const pooled = g.scope('pooler', () =>
-    g.op('Tanh', [linear(g, firstToken(g, last), parameter, 'bert.pooler.dense')]),
-  );
-  const logits = g.scope('classifier', () =>
-    linear(g, dropout.apply(pooled, architecture.classifierDropout), parameter, 'classifier'),
-  );
-  return { ...taps, pooled, logits };
+  let pooled: Value | undefined;
+  let logits: Value | undefined;
+  return {
+    ...taps,
+    get pooled() {
+      return (pooled ??= g.scope('pooler', () => {
+        const inner = linear(g, firstToken(g, last), parameter, poolingLayer(architecture));
+        return g.op(architecture.family === 'distilbert' ? 'Relu' : 'Tanh', [inner]);
+      }));
+    },
+    get logits() {
+      return (logits ??= g.scope('classifier', () =>
+        linear(g, dropout.apply(this.pooled, architecture.classifierDropout), parameter, 'classifier'),
+      ));
+    },
+  };
 }
 
 export function bertEncoder(
@@ -96,8 +106,12 @@ export function bertEncoder(
 
 /** Query and key projections in each other's place, weights and biases. */
 function swapQueryKey(parameter: ParameterSource): ParameterSource {
-  const other: Readonly<Record<string, string>> = { query: 'key', key: 'query' };
-  return (name) => parameter(name.replace(/(?<=\.attention\.self\.)(query|key)/, (part) => other[part] as string));
+  return (name) => parameter(swappedName(name));
+}
+
+/** The parameter that takes the place of another at a swapped depth: the key projection for that of the query, and back. */
+export function swappedName(name: string): string {
+  return name.replace(/(?<=\.attention\.self\.)(query|key)(?=\.)/, (part) => (part === 'query' ? 'key' : 'query'));
 }
 
 /** 0 for real keys, a large negative number for padding: [batch, 1, 1, seq]. */
@@ -116,9 +130,9 @@ function embeddings(
   const look = (table: string, first: Value, second: Value | undefined) =>
     mixedEmbedding(g, parameter(`bert.embeddings.${table}.weight`), first, second, mixture?.weights);
   const words = look('word_embeddings', inputIds, mixture?.inputIds);
-  const types = look('token_type_embeddings', tokenTypeIds, mixture?.tokenTypeIds);
-  const positions = positionRows(g, inputIds, parameter('bert.embeddings.position_embeddings.weight'));
-  const sum = g.add(g.add(words, types), positions);
+  const hasTypes = architecture.typeVocabSize > 0;
+  const typed = hasTypes ? g.add(words, look('token_type_embeddings', tokenTypeIds, mixture?.tokenTypeIds)) : words;
+  const sum = g.add(typed, positionRows(g, inputIds, parameter('bert.embeddings.position_embeddings.weight')));
   return dropout.apply(
     layerNorm(g, sum, parameter, 'bert.embeddings.LayerNorm', architecture.layerNormEps),
     architecture.hiddenDropout,
@@ -156,12 +170,13 @@ function encoderLayer(
   maskBias: Value,
   dropout: Dropout,
 ): { hidden: Value; scores: Value } {
-  const { hiddenDropout, layerNormEps } = architecture;
+  const { family, hiddenDropout, layerNormEps } = architecture;
   const { context, scores } = g.scope('attention', () =>
     selfAttention(g, architecture, parameter, `${name}.attention.self`, x, maskBias, dropout),
   );
   const attended = g.scope('attention.output', () => {
-    const output = dropout.apply(linear(g, context, parameter, `${name}.attention.output.dense`), hiddenDropout);
+    const projected = linear(g, context, parameter, `${name}.attention.output.dense`);
+    const output = family === 'distilbert' ? projected : dropout.apply(projected, hiddenDropout);
     return layerNorm(g, g.add(output, x), parameter, `${name}.attention.output.LayerNorm`, layerNormEps);
   });
   const hidden = g.scope('feedforward', () => {

@@ -28,18 +28,31 @@ export function squaredError(g: GraphBuilder, outputs: Value, targets: Value, we
 export type Reduction = 'batchmean' | 'mean';
 
 /**
- * Hinton's distillation term: T²·KL(softmax(teacher/T) || softmax(student/T)), logits [batch, labels].
- * `mean` divides by the number of classes as well, as the code of Patient KD does.
+ * log of the mean over teachers of softmax(logits/T), [batch, labels]; of one teacher, or of equal ones, its log softmax.
+ * Relative to the largest, so that probabilities too small for a float do not become log 0.
  */
-export function distillationLoss(
+export function softenedTargets(g: GraphBuilder, teachers: readonly Value[], temperature: number): Value {
+  const logs = teachers.map((logits) => logSoftmax(g, g.scale(logits, 1 / temperature)));
+  if (logs.length === 1) return logs[0] as Value;
+  const largest = logs.reduce((a, b) => g.op('Max', [a, b]));
+  const sum = logs.map((log) => g.op('Exp', [g.sub(log, largest)])).reduce((total, next) => g.add(total, next));
+  return g.add(largest, g.op('Log', [g.scale(sum, 1 / logs.length)]));
+}
+
+/**
+ * Hinton's distillation term: T²·KL(softmax(teacher/T) || softmax(student/T)), logits [batch, labels]. Several teachers
+ * stand for the mean of their probabilities. `mean` divides by the number of classes as well, as the code of Patient KD
+ * does.
+ */
+export function softDivergence(
   g: GraphBuilder,
   student: Value,
-  teacher: Value,
+  teachers: readonly Value[],
   weights: Value,
   { temperature, reduction }: { readonly temperature: number; readonly reduction: Reduction },
 ): Value {
   const logStudent = logSoftmax(g, g.scale(student, 1 / temperature));
-  const logTeacher = logSoftmax(g, g.scale(teacher, 1 / temperature));
+  const logTeacher = softenedTargets(g, teachers, temperature);
   const terms = g.mul(g.op('Exp', [logTeacher]), g.sub(logTeacher, logStudent));
   const classes = reduction === 'mean' ? (student.shape[1] as number) : 1;
   return g.scale(weightedMean(g, g.sum(terms, [1]), weights), temperature ** 2 / classes);

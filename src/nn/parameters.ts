@@ -1,10 +1,10 @@
-/** Parameters of BertForSequenceClassification: names, shapes, initial values, and their layout in checkpoints. */
+/** Parameters of encoders and classification heads: names, shapes, initial values, and their layout in checkpoints. */
 import { internal } from '../errors/index.ts';
 import { elementCount, type Tensor } from '../graph/index.ts';
 import { physicalLayers, type BertArchitecture } from './architecture.ts';
 
 export interface Parameter {
-  /** Name in a Hugging Face checkpoint. */
+  /** Name in a Hugging Face checkpoint of BERT; DistilBERT's other names are translated when it is read or written. */
   readonly name: string;
   /** Shape in graphs. Linear weights are [in, out] there and [out, in] in checkpoints. */
   readonly shape: readonly number[];
@@ -16,14 +16,16 @@ export function isDecayed(parameter: Parameter): boolean {
   return parameter.kind === 'embedding' || parameter.kind === 'linear';
 }
 
-function linear(name: string, inputs: number, outputs: number): Parameter[] {
+/** Weight and bias of a linear layer. */
+export function linearParameters(name: string, inputs: number, outputs: number): Parameter[] {
   return [
     { name: `${name}.weight`, shape: [inputs, outputs], kind: 'linear' },
     { name: `${name}.bias`, shape: [outputs], kind: 'bias' },
   ];
 }
 
-function layerNorm(name: string, size: number): Parameter[] {
+/** Scale and bias of a LayerNorm. */
+export function layerNormParameters(name: string, size: number): Parameter[] {
   return [
     { name: `${name}.weight`, shape: [size], kind: 'scale' },
     { name: `${name}.bias`, shape: [size], kind: 'bias' },
@@ -41,29 +43,37 @@ export function encoderParameters(architecture: BertArchitecture): Parameter[] {
   const layer = (index: number): Parameter[] => {
     const prefix = `bert.encoder.layer.${index}`;
     return [
-      ...linear(`${prefix}.attention.self.query`, hidden, hidden),
-      ...linear(`${prefix}.attention.self.key`, hidden, hidden),
-      ...linear(`${prefix}.attention.self.value`, hidden, hidden),
-      ...linear(`${prefix}.attention.output.dense`, hidden, hidden),
-      ...layerNorm(`${prefix}.attention.output.LayerNorm`, hidden),
-      ...linear(`${prefix}.intermediate.dense`, hidden, intermediate),
-      ...linear(`${prefix}.output.dense`, intermediate, hidden),
-      ...layerNorm(`${prefix}.output.LayerNorm`, hidden),
+      ...linearParameters(`${prefix}.attention.self.query`, hidden, hidden),
+      ...linearParameters(`${prefix}.attention.self.key`, hidden, hidden),
+      ...linearParameters(`${prefix}.attention.self.value`, hidden, hidden),
+      ...linearParameters(`${prefix}.attention.output.dense`, hidden, hidden),
+      ...layerNormParameters(`${prefix}.attention.output.LayerNorm`, hidden),
+      ...linearParameters(`${prefix}.intermediate.dense`, hidden, intermediate),
+      ...linearParameters(`${prefix}.output.dense`, intermediate, hidden),
+      ...layerNormParameters(`${prefix}.output.LayerNorm`, hidden),
     ];
   };
   return [
     embedding('word_embeddings', architecture.vocabSize),
     embedding('position_embeddings', architecture.maxPositions),
-    embedding('token_type_embeddings', architecture.typeVocabSize),
-    ...layerNorm('bert.embeddings.LayerNorm', hidden),
+    ...(architecture.typeVocabSize > 0 ? [embedding('token_type_embeddings', architecture.typeVocabSize)] : []),
+    ...layerNormParameters('bert.embeddings.LayerNorm', hidden),
     ...Array.from({ length: physicalLayers(architecture) }, (_, i) => layer(i)).flat(),
   ];
 }
 
-/** Pooler and classification or regression head. */
+/** The layer between the first token and the classifier: BERT's pooler, with tanh, or that of DistilBERT, with ReLU. */
+export function poolingLayer({ family }: BertArchitecture): 'bert.pooler.dense' | 'pre_classifier' {
+  return family === 'distilbert' ? 'pre_classifier' : 'bert.pooler.dense';
+}
+
+/** Classification or regression head, pooler included. */
 export function headParameters(architecture: BertArchitecture, labels: number): Parameter[] {
   const hidden = architecture.hiddenSize;
-  return [...linear('bert.pooler.dense', hidden, hidden), ...linear('classifier', hidden, labels)];
+  return [
+    ...linearParameters(poolingLayer(architecture), hidden, hidden),
+    ...linearParameters('classifier', hidden, labels),
+  ];
 }
 
 /** All parameters of a classifier with `labels` outputs (1 for regression). */

@@ -15,7 +15,7 @@ import {
 import type { OpEntry } from './entry.ts';
 import type { AttributesOf, InputsOf, OpType } from './signatures.ts';
 import { ops } from './table.ts';
-import { sameShape, type Input, type Value } from './value.ts';
+import { isStatic, sameShape, type Input, type Value } from './value.ts';
 
 /** One call as recorded, with its values in place of names. */
 export interface Call<T extends OpType = OpType> {
@@ -161,7 +161,7 @@ export class GraphBuilder {
     this.#outputs.push({ ...source, name });
   }
 
-  /** The graph of everything that the outputs depend on. */
+  /** The graph of everything that the outputs depend on, with the types of inner values whose shape is static. */
   build(name: string): Graph {
     const nodes = this.#calls.map((call) => toNode(call, this.#outputNames));
     const all: Graph = {
@@ -178,7 +178,11 @@ export class GraphBuilder {
     );
     const read = new Set(kept.flatMap((node) => node.inputs));
     const initializers = new Map([...this.#initializers].filter(([key]) => read.has(key)));
-    return { ...all, nodes: kept, initializers };
+    const made = new Set(kept.flatMap((node) => node.outputs));
+    const inner = this.#calls
+      .flatMap((call) => call.outputs)
+      .filter(({ name, shape }) => made.has(name) && isStatic(shape));
+    return { ...all, nodes: kept, initializers, values: new Map(inner.map((value) => [value.name, toInfo(value)])) };
   }
 
   #unique(type: string): string {

@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { KdxError } from '../errors/index.ts';
-import { fileError, writeFileAtomic } from '../files/index.ts';
+import { fileError, removeUnfinished, writeFileAtomic } from '../files/index.ts';
 import { differences, isJsonObject, type Json, type JsonObject } from './json.ts';
 import { openMetricsLog, type MetricsLog } from './metrics-log.ts';
 import { lockFolder, lockName } from './run-lock.ts';
@@ -76,6 +76,7 @@ export async function createRunFolder(path: string, start: RunStart): Promise<Ru
     if (found && !start.resume) throw runExists(path, 'holds another run', true);
     const record = found ?? newRecord(start);
     const warnings = found ? compare(path, found, start) : [];
+    await removeUnfinished(path);
     if (!found) await writeFileAtomic(join(path, recordName), `${JSON.stringify(record, null, 2)}\n`);
     return {
       path,

@@ -1,4 +1,4 @@
-/** One process per run folder: a lock file that names its holder, so that the lock of a dead process is recognised. */
+/** One process per run: a lock file that names its holder, so that the lock of a dead process is recognised. */
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -21,8 +21,12 @@ const writingTime = 5000;
  * Takes the lock of a folder; returns what gives it back, once.
  * @throws KdxError `run-locked` when a living process holds it
  */
-export async function lockFolder(folder: string): Promise<() => Promise<void>> {
-  const path = join(folder, lockName);
+export function lockFolder(folder: string): Promise<() => Promise<void>> {
+  return lockFile(join(folder, lockName), folder);
+}
+
+/** The same by a file of any name. @param what is locked, for people */
+export async function lockFile(path: string, what: string): Promise<() => Promise<void>> {
   const own: Holder = { pid: process.pid, host: hostname(), birth: await birthOf(process.pid) };
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
@@ -38,7 +42,7 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
     if (!(await isStale(path))) break;
     await rm(path, { force: true });
   }
-  throw await locked(folder, path);
+  throw await locked(what, path);
 }
 
 async function isStale(path: string): Promise<boolean> {
@@ -80,10 +84,10 @@ async function birthOf(pid: number): Promise<string> {
   }
 }
 
-async function locked(folder: string, path: string): Promise<KdxError> {
+async function locked(what: string, path: string): Promise<KdxError> {
   const holder = await readHolder(path);
   const who = holder ? `process ${holder.pid} on ${holder.host}` : 'another process';
-  return new KdxError('run-locked', `${folder} is in use by ${who}`, {
+  return new KdxError('run-locked', `${what} is in use by ${who}`, {
     suggestions: ['wait for it, or use another --out', `if that process no longer exists, delete ${path}`],
   });
 }

@@ -6,15 +6,16 @@ import {
   examplesOfRows,
   planBatches,
   type Batch,
+  type BatchTensors,
   type EncodedExamples,
 } from '../data/index.ts';
 import type { Engine, Session } from '../engine/index.ts';
-import { KdxError } from '../errors/index.ts';
+import { internal, KdxError } from '../errors/index.ts';
 import { tensorOf, type Tensor } from '../graph/index.ts';
 import { adamwScalars, scheduleFactor, type AdamWOptions, type Schedule } from '../optim/index.ts';
 import type { Progress } from '../progress/index.ts';
 import { drawMasks } from './masks.ts';
-import { loadState, removeState, saveState, TrainingState, type Position } from './state.ts';
+import { loadState, saveState, TrainingState, type Position } from './state.ts';
 import { buildStep, slots, type Bucket, type Objective, type Step, type StepOptions } from './step.ts';
 
 export interface TrainOptions {
@@ -27,7 +28,8 @@ export interface TrainOptions {
   readonly clipNorm: number;
   readonly maxLength: number;
   readonly seed: number;
-  readonly evaluate: 'epoch' | 'end';
+  /** When the development set is measured; `none`: never, and the last parameters are kept. */
+  readonly evaluate: 'epoch' | 'end' | 'none';
   /** Seconds between two saves of the state. */
   readonly saveEvery: number;
 }
@@ -39,11 +41,17 @@ export interface TrainJob {
   readonly initial: ReadonlyMap<string, Tensor>;
   readonly examples: EncodedExamples;
   readonly options: TrainOptions;
-  /** Further inputs of a step for the examples of a batch, filler rows included. */
-  readonly extraFeeds?: (rows: readonly number[]) => Readonly<Record<string, Tensor>>;
-  /** Metrics of the current parameters on the development set; `primary` names the one to maximise. */
+  /** Further inputs of a step. */
+  readonly extraFeeds?: (batch: FedBatch) => Readonly<Record<string, Tensor>>;
+  /** Tensors that steps read and never change (a teacher's parameters), by graph input. */
+  readonly frozen?: ReadonlyMap<string, Tensor>;
+  /** Metrics of the current parameters on the development set; `primary` names the one that decides which are best. */
   readonly evaluate: (state: TrainingState) => Promise<Readonly<Record<string, number>>>;
   readonly primary: string;
+  /** Default: higher. */
+  readonly better?: 'higher' | 'lower';
+  /** For people, default `training`. */
+  readonly label?: string;
   /** Keeps the current parameters as the best so far. */
   readonly saveBest: (parameters: ReadonlyMap<string, Tensor>) => Promise<void>;
   /** File of the resumable state. */
@@ -56,14 +64,37 @@ export interface TrainJob {
   readonly signal: AbortSignal;
 }
 
+/** A batch as further inputs are made for it. */
+export interface FedBatch {
+  /** Example of each row; the rows after the first `examples` are filler. */
+  readonly rows: readonly number[];
+  readonly examples: number;
+  readonly bucket: Bucket;
+  readonly tensors: BatchTensors;
+  /** Step, and batch within it: names of random streams. */
+  readonly position: readonly [number, number];
+}
+
 export interface TrainResult {
   readonly steps: number;
+  /** Time spent training, over all starts; what was lost by a kill is not in it. */
+  readonly seconds: number;
+  /** What was kept; without metrics where nothing was measured. */
   readonly best: { readonly step: number; readonly metrics: Readonly<Record<string, number>> };
 }
 
 const SESSIONS_KEPT = 12;
 
-/** Trains to the end, from where the state file says. The state file is removed when the run is complete. */
+/** Optimizer steps of a run. */
+export function stepCount(
+  { batch, accumulate, epochs }: Pick<TrainOptions, 'batch' | 'accumulate' | 'epochs'>,
+  examples: number,
+): { readonly perEpoch: number; readonly total: number } {
+  const perEpoch = Math.ceil(Math.ceil(examples / batch) / accumulate);
+  return { perEpoch, total: perEpoch * epochs };
+}
+
+/** Trains to the end, from where the state file says. The caller removes that file once the result is kept. */
 export async function train(job: TrainJob): Promise<TrainResult> {
   const saved = await loadState(job.statePath);
   const state = await TrainingState.create(
@@ -71,10 +102,11 @@ export async function train(job: TrainJob): Promise<TrainResult> {
     job.objective.parameters,
     saved?.values ?? job.initial,
     job.options.accumulate > 1,
+    job.frozen,
   );
   const steps = new StepSessions(job);
   try {
-    return await runLoop(job, state, steps, saved?.position ?? { step: 0, best: undefined });
+    return await runLoop(job, state, steps, saved?.position ?? { step: 0, seconds: 0, best: undefined });
   } finally {
     await steps.release();
     await state.free();
@@ -88,18 +120,18 @@ async function runLoop(
   start: Position,
 ): Promise<TrainResult> {
   const { options, progress, signal } = job;
-  const perEpoch = Math.ceil(Math.ceil(job.examples.count / options.batch) / options.accumulate);
-  const total = perEpoch * options.epochs;
+  const { perEpoch, total } = stepCount(options, job.examples.count);
   const log = await job.metrics(start.step);
   let position = start;
-  let savedAt = Date.now();
+  const began = Date.now();
+  const seconds = () => start.seconds + (Date.now() - began) / 1000;
+  let savedAt = began;
   const save = async () => {
-    await saveState(job.statePath, state, position);
+    await saveState(job.statePath, state, { ...position, seconds: seconds() });
     savedAt = Date.now();
   };
 
-  progress.start('training', total, start.step);
-  const began = Date.now();
+  progress.start(job.label ?? 'training', total, start.step);
   let seen = 0;
   let prepared = start.step < total ? await sessions.prepare(start.step, perEpoch) : undefined;
   while (prepared) {
@@ -118,17 +150,19 @@ async function runLoop(
 
     position = { ...position, step };
     if (step === total || (step % perEpoch === 0 && options.evaluate === 'epoch')) {
-      position = await evaluateAndKeep(job, state, position, log, step / perEpoch);
+      position =
+        options.evaluate === 'none'
+          ? await keepLast(job, state, position)
+          : await evaluateAndKeep(job, state, position, log, step / perEpoch);
       await save();
     } else if (signal.aborted || Date.now() - savedAt >= options.saveEvery * 1000) await save();
     signal.throwIfAborted();
     prepared = next;
   }
   progress.end();
-  await removeState(job.statePath);
   const { best } = position;
-  if (!best) throw new KdxError('nothing-trained', 'the run ended without an evaluation');
-  return { steps: position.step, best: { step: best.step, metrics: best.metrics } };
+  if (!best) throw internal('the run ended without anything kept');
+  return { steps: position.step, seconds: seconds(), best: { step: best.step, metrics: best.metrics } };
 }
 
 /** A loss or a gradient norm that is not finite has spoilt the parameters. @throws KdxError `loss-not-finite` */
@@ -143,6 +177,11 @@ function notFinite(what: string, step: number, { best }: Position, cause?: unkno
     suggestions: ['a lower learning rate (--lr), or a longer warm-up (--set train.warmup=0.2), in a new --out'],
     cause,
   });
+}
+
+async function keepLast(job: TrainJob, state: TrainingState, { step, seconds }: Position): Promise<Position> {
+  await job.saveBest(await state.read(job.objective.parameters.map(({ name }) => name)));
+  return { step, seconds, best: { value: 0, step, metrics: {} } };
 }
 
 async function evaluateAndKeep(
@@ -160,12 +199,12 @@ async function evaluateAndKeep(
   });
   const value = metrics[job.primary] as number;
   const shown = Object.entries(metrics).map(([name, metric]) => `${name} ${metric.toFixed(4)}`);
-  const isBest = !best || value > best.value;
+  const isBest = !best || (job.better === 'lower' ? value < best.value : value > best.value);
   job.progress.message(`epoch ${epoch}: ${shown.join(', ')}${isBest ? ' (best so far)' : ''}`);
   await log.append({ step, epoch, ...Object.fromEntries(Object.entries(metrics).map(([k, v]) => [`dev_${k}`, v])) });
   if (!isBest) return position;
   await job.saveBest(await state.read(job.objective.parameters.map(({ name }) => name)));
-  return { step, best: { value, step, metrics } };
+  return { ...position, best: { value, step, metrics } };
 }
 
 function rate(options: TrainOptions, step: number, total: number): number {
@@ -206,7 +245,7 @@ async function runStep(
   for (const { session, built, feeds, last } of prepared.batches) {
     const metrics = ['loss', ...built.metrics];
     const results = await session.run({
-      feeds: { ...feeds, ...(last && scalars), ...state.select(built.reads) },
+      feeds: { ...feeds, ...(last && scalars), ...state.among(session.inputs) },
       fetch: last ? [...metrics, 'gradient_norm'] : metrics,
       assign: Object.fromEntries(built.writes.map((name) => [slots.next(name), state.variable(name)])),
     });
@@ -226,19 +265,21 @@ class StepSessions {
   readonly #job: TrainJob;
   /** Most recently used last. */
   readonly #sessions = new Map<string, StepSession>();
+  readonly #lengths: Int32Array;
   #epoch = -1;
   #plan: readonly Batch[] = [];
 
   constructor(job: TrainJob) {
     this.#job = job;
+    this.#lengths = encodedLengths(job.examples);
   }
 
   async prepare(step: number, perEpoch: number): Promise<PreparedStep> {
-    const { examples, options } = this.#job;
+    const { options } = this.#job;
     const epoch = Math.floor(step / perEpoch);
     if (epoch !== this.#epoch) {
       this.#plan = planBatches({
-        lengths: encodedLengths(examples),
+        lengths: this.#lengths,
         batchSize: options.batch,
         bucket: bucketing(options.maxLength),
         shuffle: { seed: options.seed, epoch },
@@ -260,12 +301,19 @@ class StepSessions {
     return { step, batches, examples: group.reduce((sum, batch) => sum + batch.indices.length, 0) };
   }
 
-  #feeds(batch: Batch, built: Step, position: readonly number[]): Record<string, Tensor> {
+  #feeds(batch: Batch, built: Step, position: readonly [number, number]): Record<string, Tensor> {
     const { examples, options, objective, extraFeeds } = this.#job;
     const rows = options.batch;
+    const tensors = collate(examples, batch, { rows, regression: objective.regression });
     const all: Record<string, Tensor> = {
-      ...collate(examples, batch, { rows, regression: objective.regression }),
-      ...extraFeeds?.(examplesOfRows(batch, rows)),
+      ...tensors,
+      ...extraFeeds?.({
+        rows: examplesOfRows(batch, rows),
+        examples: batch.indices.length,
+        bucket: { rows, length: batch.length },
+        tensors,
+        position,
+      }),
       ...drawMasks(built.dropout, options.seed, position),
     };
     const wanted = new Set(built.model.graph.inputs.map(({ name }) => name));

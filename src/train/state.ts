@@ -12,6 +12,8 @@ import { slots } from './step.ts';
 export interface Position {
   /** Optimizer steps done. */
   readonly step: number;
+  /** Time spent training so far. */
+  readonly seconds: number;
   /** Best value of the primary metric so far, and the step at which it was reached. */
   readonly best:
     { readonly value: number; readonly step: number; readonly metrics: Readonly<Record<string, number>> } | undefined;
@@ -21,18 +23,25 @@ export interface Position {
 export class TrainingState {
   readonly #engine: Engine;
   readonly #variables: ReadonlyMap<string, Variable>;
+  /** Names of what is trained: the others are constants. */
+  readonly #trained: readonly string[];
 
-  private constructor(engine: Engine, variables: ReadonlyMap<string, Variable>) {
+  private constructor(engine: Engine, variables: ReadonlyMap<string, Variable>, trained: readonly string[]) {
     this.#engine = engine;
     this.#variables = variables;
+    this.#trained = trained;
   }
 
-  /** Moments start at 0; so do gradient sums, which exist with gradient accumulation only. */
+  /**
+   * Moments start at 0; so do gradient sums, which exist with gradient accumulation only.
+   * @param frozen constants of the run, by graph input; they are no part of what is read and saved
+   */
   static async create(
     engine: Engine,
     parameters: readonly Parameter[],
     values: ReadonlyMap<string, Tensor>,
     accumulate: boolean,
+    frozen: ReadonlyMap<string, Tensor> = new Map(),
   ): Promise<TrainingState> {
     const tensors = new Map<string, Tensor>();
     const kinds = [slots.moment1, slots.moment2, ...(accumulate ? [slots.sum] : [])];
@@ -43,8 +52,11 @@ export class TrainingState {
       for (const kind of kinds)
         tensors.set(kind(name), values.get(kind(name)) ?? { ...value, data: new Float32Array(value.data.length) });
     }
+    const trained = [...tensors.keys()];
+    for (const [name, value] of frozen) tensors.set(name, value);
     const variables = await engine.storeAll([...tensors.values()]);
-    return new TrainingState(engine, new Map([...tensors.keys()].map((name, i) => [name, variables[i] as Variable])));
+    const byName = new Map([...tensors.keys()].map((name, i) => [name, variables[i] as Variable]));
+    return new TrainingState(engine, byName, trained);
   }
 
   variable(name: string): Variable {
@@ -58,8 +70,13 @@ export class TrainingState {
     return Object.fromEntries(names.map((name) => [name, this.variable(name)]));
   }
 
-  /** Copies on the host, by name; all variables by default. */
-  async read(names: readonly string[] = [...this.#variables.keys()]): Promise<Map<string, Tensor>> {
+  /** Those of the named graph inputs that are state. */
+  among(inputs: readonly string[]): Record<string, Variable> {
+    return this.select(inputs.filter((name) => this.#variables.has(name)));
+  }
+
+  /** Copies on the host, by name; everything trained by default. */
+  async read(names: readonly string[] = this.#trained): Promise<Map<string, Tensor>> {
     const values = await this.#engine.read(names.map((name) => this.variable(name)));
     return new Map(names.map((name, i) => [name, values[i] as Tensor]));
   }

@@ -1,7 +1,7 @@
 /** One training step as one graph: forward, loss, gradients, clipping, AdamW; shapes fixed by the bucket. */
 import { internal } from '../errors/index.ts';
 import { gradients } from '../autodiff/index.ts';
-import { modelOf, type DType, type Model } from '../graph/index.ts';
+import { modelOf, withoutUnreadInputs, type DType, type Model } from '../graph/index.ts';
 import { isDecayed, type BertInputs, type Dropout, type Parameter, type ParameterSource } from '../nn/index.ts';
 import { GraphBuilder, isStatic, type Value } from '../ops/index.ts';
 import { adamwUpdate, clipFactor, globalNorm, type AdamWOptions } from '../optim/index.ts';
@@ -135,20 +135,18 @@ export function buildStep(objective: Objective, bucket: Bucket, options: StepOpt
   const writes = g.scope('optimizer', () =>
     options.mode === 'accumulate' ? accumulate(g, reached) : update(g, reached, options),
   );
-  const graph = g.build('step');
+  const graph = withoutUnreadInputs(g.build('step'));
   const known = new Set(graph.inputs.map((input) => input.name));
   const reads = [
     ...reached.map(({ parameter }) => parameter.name),
     ...all.filter((entry) => !reached.some((r) => r.parameter === entry.parameter)).map((e) => e.parameter.name),
     ...[...known].filter((name) => /^(moment1|moment2|sum)\//.test(name)),
   ];
-  const needed = new Set(graph.nodes.flatMap((node) => node.inputs));
-  const inputs = graph.inputs.filter((input) => needed.has(input.name));
   return {
-    model: modelOf({ ...graph, inputs }),
+    model: modelOf(graph),
     dropout: sites,
     trained: reached.map(({ parameter }) => parameter),
-    reads: reads.filter((name) => needed.has(name)),
+    reads: reads.filter((name) => known.has(name)),
     writes,
     metrics: Object.keys(metrics),
   };

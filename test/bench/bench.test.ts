@@ -4,13 +4,13 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { bench, bertFlops, type BenchOptions } from '../../plugins/bench/src/index.ts';
+import { bench, type BenchOptions } from '../../plugins/bench/src/index.ts';
 import { checkpointModel, openSource } from '../../src/classifier/index.ts';
 import { loadCheckpoint } from '../../src/checkpoint/index.ts';
 import { loadTaskData, type TaskData } from '../../src/data/index.ts';
 import { openEngine, type Engine } from '../../src/engine/index.ts';
 import { KdxError } from '../../src/errors/index.ts';
-import { classifierParameters, parameterCount } from '../../src/nn/index.ts';
+import { bertFlops, classifierParameters, parameterCount } from '../../src/nn/index.ts';
 import { writeModel } from '../../src/onnx/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
 import { reviewsFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';

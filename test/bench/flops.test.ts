@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { classifierModel } from '../../src/classifier/index.ts';
 import type { Graph, Node } from '../../src/graph/index.ts';
 import { tensorOf } from '../../src/graph/index.ts';
-import { bertFlops, bertParameters, type BertSizes } from '../../plugins/bench/src/flops.ts';
+import { bertFlops, bertParameters, type BertSizes } from '../../src/nn/index.ts';
 import { graphFlops, statedShapes } from '../../plugins/bench/src/graph-flops.ts';
 import { modelShapes } from '../../plugins/bench/src/graph-shapes.ts';
 import { tinyConfig } from '../checkpoint/tiny-bert.ts';

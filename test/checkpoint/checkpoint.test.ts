@@ -70,7 +70,7 @@ for (const [what, spell] of Object.entries(spellings))
     assert.deepEqual((await loadCheckpoint(dir)).weights, weights);
   });
 
-test('a pretrained model has no head: its MLM head is extra, its position_ids are ignored', async (t) => {
+test('a pretrained model has no head: half an MLM head is extra, its position_ids are ignored', async (t) => {
   const dir = await temporaryFolder(t);
   const encoder = renamed(weights, (name) => (/classifier|pooler/.test(name) ? undefined : name));
   const cls = tensorOf('float32', [11], new Array<number>(11).fill(1));

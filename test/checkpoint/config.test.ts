@@ -122,12 +122,12 @@ test('all mistakes are reported at once', () => {
 });
 
 test('other models are refused with the list of those supported', () => {
-  for (const type of ['distilbert', undefined])
+  for (const type of ['roberta', undefined])
     assert.throws(
       () => tinyConfig({ model_type: type }),
       (error: KdxError) => {
         assert.equal(error.code, 'unsupported-model-type');
-        assert.deepEqual(error.suggestions, ['supported model types: bert']);
+        assert.deepEqual(error.suggestions, ['supported model types: bert, distilbert']);
         return true;
       },
     );

@@ -1,7 +1,7 @@
 /** A BERT small enough to be written in a test, and the ways to break it. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BertConfig } from '../../src/checkpoint/index.ts';
+import type { BertConfig, BertPart } from '../../src/checkpoint/index.ts';
 import { bertTensors, parseConfig, writeSafetensors } from '../../src/checkpoint/index.ts';
 import type { Tensor } from '../../src/graph/index.ts';
 import { elementCount, tensor } from '../../src/graph/index.ts';
@@ -22,10 +22,10 @@ export function tinyConfig(changes: Record<string, unknown> = {}): BertConfig {
 }
 
 /** Every tensor of a config; no two elements are alike. */
-export function tinyWeights(config: BertConfig): Map<string, Tensor<'float32'>> {
+export function tinyWeights(config: BertConfig, parts?: readonly BertPart[]): Map<string, Tensor<'float32'>> {
   let next = 0;
   return new Map(
-    bertTensors(config).map(({ name, dims }) => [
+    bertTensors(config, parts).map(({ name, dims }) => [
       name,
       tensor(
         'float32',

@@ -75,10 +75,10 @@ it(
     assert.equal(code, 2, stderr);
     assert.match(
       stderr,
-      /Error \[disk-full\]: no space left on the disk that holds .*\/out\/state\.safetensors\nTry: free/,
+      /Error \[disk-full\]: no space left on the disk that holds .*\/out\/finetuning\.state\.safetensors\nTry: free/,
     );
     assert.doesNotMatch(stdout, /tmp$|lock$/m);
     assert.equal((await loadCheckpoint(kept)).config.vocabSize, 50_000);
-    assert.ok(!existsSync(join(kept, 'state.safetensors')));
+    assert.ok(!existsSync(join(kept, 'finetuning.state.safetensors')));
   },
 );

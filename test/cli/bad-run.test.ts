@@ -45,7 +45,6 @@ describe('command lines', () => {
       '--device=gpu',
       'auto, cpu, cuda, webgpu',
     ),
-    usage('an unknown method', [...shape('layers=1'), '--method', 'pkd2'], '--method=pkd2', 'kd'),
     usage('a number that is none', [...finetuning, '--lr', 'fast'], "--lr: expected a number, found 'fast'"),
     usage('a number out of range', ['finetune', '--out', '@out', '--epochs', '0'], '--epochs', '1'),
     usage('a fraction of an example', ['finetune', '--out', '@out', '--batch', '2.5'], '--batch', 'integer'),
@@ -70,20 +69,31 @@ describe('recipes', () => {
   tableOfBadInputs([
     {
       name: 'unknown keys and wrong values, all at once',
-      given: recipe('{"alpha": 2, "train": {"epoch": 3, "warmup": "long"}, "lr": 1}'),
+      given: recipe(
+        '{"stages": {"distillation": {"losses": {"kd": {"temperature": 0}}, "ptpp": {}}, "second": {}}, ' +
+          '"train": {"epoch": 3, "warmup": "long"}, "lr": 1}',
+      ),
       words: [...withRecipe, '--set', 'temprature=4', '--set', 'train.batch=0', '--set', 'alpha'],
       code: 'invalid-recipe',
       says: [
         '@recipe.json',
-        'has 7 errors',
+        'has 9 errors',
+        'stages: there is no second among distillation',
         "--set: 'alpha' is not of the form key=value",
-        'alpha: expected at most 1, found 2',
+        'stages.0.losses.1.temperature: expected more than 0, found 0',
+        'stages.0.ptpp: unknown key, did you mean stages.0.ptp?',
         'train.epoch: unknown key, did you mean train.epochs?',
         'train.warmup: expected number, found "long"',
         'train.batch: expected more than 0, found 0',
         'lr: unknown key, did you mean train.lr?',
-        'temprature: unknown key, did you mean temperature?',
+        'temprature: unknown key, did you mean stages.*.losses.*.temperature?',
       ],
+    },
+    {
+      name: 'an unknown method',
+      words: [...shape('layers=1'), '--method', 'pkd2'],
+      code: 'invalid-recipe',
+      says: ['method: no recipe is called "pkd2", did you mean pkd?'],
     },
     {
       name: 'a recipe that is not there',
@@ -108,13 +118,14 @@ describe('recipes', () => {
       says: ['@recipe.json does not hold a JSON object'],
       suggests: false,
     },
-    ...['=1', 'alpha=', 'alpha', 'train..lr=1'].map((set): BadInput => ({
+    ...['=1', 'temperature=', 'alpha', 'train..lr=1'].map((set): BadInput => ({
       name: `--set ${set}`,
+      given: goodInput,
       words: [...shape('layers=1'), '--set', set],
       code: 'invalid-recipe',
       says: [
         'the recipe has one error',
-        set.startsWith('alpha=') ? 'alpha: expected number, found ""' : `--set: '${set}' is not`,
+        set.startsWith('temp') ? 'losses.1.temperature: expected number, found ""' : `--set: '${set}' is not`,
       ],
     })),
     ...[
@@ -177,7 +188,7 @@ describe('students', () => {
       given: goodInput,
       words: [...shape('@model'), '--set', 'student.layers=1'],
       code: 'invalid-recipe',
-      says: ['--student @model is a checkpoint', 'leave out student.*'],
+      says: ['--set student.layers=1: the student is a checkpoint, which has a shape already'],
     },
   ]);
 });
@@ -233,7 +244,7 @@ describe('teachers', () => {
       },
       words: shape('@small'),
       code: 'vocabulary-mismatch',
-      says: ['@model and @small have different tokenizers', 'the same tokens'],
+      says: ['@model and the student (@small) have different tokenizers', 'the same tokens'],
     },
     {
       name: 'an evaluation on a task with other labels',
@@ -333,11 +344,11 @@ describe('folders for the result', () => {
       async given(folder) {
         await trained(folder);
         await rm(join(folder, 'out/result.json'));
-        await writeFile(join(folder, 'out/state.safetensors'), 'half');
+        await writeFile(join(folder, 'out/finetuning.state.safetensors'), 'half');
       },
       words: [...finetuning, '--resume'],
       code: 'corrupt-safetensors',
-      says: ['@out/state.safetensors'],
+      says: ['@out/finetuning.state.safetensors'],
     },
     {
       name: 'an export over files that are none',

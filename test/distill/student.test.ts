@@ -4,23 +4,33 @@ import { after, before, describe, it } from 'node:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildStudent, initialize, spreadLayers, studentFromCheckpoint } from '../../plugins/distill/src/student.ts';
+import { studentSchema } from '../../plugins/distill/src/recipe/student-schema.ts';
+import {
+  buildStudent,
+  chosenLayers,
+  initialize,
+  studentFromCheckpoint,
+  type Student,
+} from '../../plugins/distill/src/student.ts';
 import { loadCheckpoint, type Checkpoint } from '../../src/checkpoint/index.ts';
 import { classifierParameters, toCheckpoint } from '../../src/nn/index.ts';
-import { studentSchema } from '../../src/recipe/index.ts';
 import { writeTinyClassifier } from '../support/tiny-classifier.ts';
 
-describe('layers evenly spread, the last one among them', () => {
-  const cases: readonly [count: number, depth: number, layers: number[]][] = [
-    [3, 6, [1, 3, 5]],
-    [6, 12, [1, 3, 5, 7, 9, 11]],
-    [2, 3, [1, 2]],
-    [1, 4, [3]],
-    [4, 4, [0, 1, 2, 3]],
-    [5, 12, [1, 4, 6, 9, 11]],
+describe('layers of a source', () => {
+  const cases: readonly [...Parameters<typeof chosenLayers>, layers: number[]][] = [
+    ['spread', 3, 6, [1, 3, 5]],
+    ['spread', 6, 12, [1, 3, 5, 7, 9, 11]],
+    ['spread', 2, 3, [1, 2]],
+    ['spread', 1, 4, [3]],
+    ['spread', 4, 4, [0, 1, 2, 3]],
+    ['spread', 5, 12, [1, 4, 6, 9, 11]],
+    ['first', 3, 6, [0, 1, 2]],
+    ['ends', 6, 12, [0, 2, 4, 7, 9, 11]],
+    ['ends', 2, 6, [0, 5]],
+    ['ends', 1, 6, [5]],
   ];
-  for (const [count, depth, layers] of cases)
-    it(`${count} of ${depth}`, () => assert.deepEqual(spreadLayers(count, depth), layers));
+  for (const [strategy, count, depth, layers] of cases)
+    it(`${strategy}, ${count} of ${depth}`, () => assert.deepEqual(chosenLayers(strategy, count, depth), layers));
 });
 
 describe('a student', () => {
@@ -36,11 +46,15 @@ describe('a student', () => {
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  const build = (recipe: object, seed = 1) => buildStudent(studentSchema.parse(recipe), teacher, seed);
+  const build = (recipe: object) => buildStudent(studentSchema.parse(recipe), teacher);
+  const parametersOf = ({ config }: Student) => classifierParameters(config, config.labels.length);
+  /** Parameters at the begin of a training. */
+  const begin = (student: Student, seed = 1) =>
+    initialize(parametersOf(student), student.weights, student.config, seed);
   /** The checkpoint tensor of a student's parameter. */
-  const tensorOf = (student: Awaited<ReturnType<typeof build>>, name: string) => {
-    const parameter = classifierParameters(student.config, student.config.labels.length).find((p) => p.name === name)!;
-    return toCheckpoint(parameter, student.parameters.get(name)!);
+  const tensorOf = (student: Student, name: string) => {
+    const parameter = parametersOf(student).find((p) => p.name === name)!;
+    return toCheckpoint(parameter, begin(student).get(name)!);
   };
   const layer = (index: number) => `bert.encoder.layer.${index}.intermediate.dense.weight`;
 
@@ -55,7 +69,7 @@ describe('a student', () => {
       layers.forEach((from, to) => assert.deepEqual(tensorOf(student, layer(to)), teacher.weights.get(layer(from))));
       for (const name of ['classifier.weight', 'bert.embeddings.word_embeddings.weight'])
         assert.deepEqual(tensorOf(student, name), teacher.weights.get(name));
-      assert.ok(!student.parameters.has(layer(layers.length)));
+      assert.ok(!begin(student).has(layer(layers.length)));
       assert.equal(student.origin, `layers ${layers.join(', ')} of the teacher`);
     });
 
@@ -63,22 +77,23 @@ describe('a student', () => {
     const student = await build({ layers: 1, init: { from: 'pretrained', model: other } });
     const { weights } = await loadCheckpoint(other);
     assert.deepEqual(tensorOf(student, layer(0)), weights.get(layer(1)));
-    assert.deepEqual(student.parameters.get('classifier.weight')!.dims, [16, 2]);
+    // Drawn for two labels: the other checkpoint's head has three.
+    const [drawn, again] = [begin(student, 1), begin(student, 2)].map((values) => values.get('classifier.weight')!);
+    assert.deepEqual(drawn!.dims, [16, 2]);
+    assert.notDeepEqual(drawn, again);
   });
 
   it('of another shape is drawn from the seed', async () => {
-    const [one, same, another] = [
-      await build({ layers: 2, hidden: 8, heads: 4 }),
-      await build({ layers: 2, hidden: 8, heads: 4 }),
-      await build({ layers: 2, hidden: 8, heads: 4 }, 2),
-    ];
-    assert.deepEqual([one.config.hiddenSize, one.config.heads, one.config.intermediateSize], [8, 4, 12]);
-    assert.deepEqual(same.parameters, one.parameters);
-    assert.notDeepEqual(another.parameters, one.parameters);
-    const [first, second] = [0, 1].map((i) => one.parameters.get(layer(i))!.data);
+    const student = await build({ layers: 2, hidden: 8, heads: 4 });
+    const [one, same, another] = [begin(student), begin(student), begin(student, 2)];
+    const { hiddenSize, heads, intermediateSize } = student.config;
+    assert.deepEqual([hiddenSize, heads, intermediateSize], [8, 4, 12]);
+    assert.deepEqual(same, one);
+    assert.notDeepEqual(another, one);
+    const [first, second] = [0, 1].map((i) => one.get(layer(i))!.data);
     assert.notDeepEqual(first, second, 'every parameter has a stream of its own');
     // 300 times 8 draws of N(0, 0.3²): five standard errors.
-    const { data } = one.parameters.get('bert.embeddings.word_embeddings.weight')!;
+    const { data } = one.get('bert.embeddings.word_embeddings.weight')!;
     const deviation = Math.sqrt(data.reduce((sum, value) => sum + value ** 2, 0) / data.length);
     assert.ok(Math.abs(deviation - 0.3) < (5 * 0.3) / Math.sqrt(2 * data.length), `deviation ${deviation}`);
   });
@@ -94,14 +109,14 @@ describe('a student', () => {
       const dir = join(folder, 'start');
       await writeTinyClassifier(dir, { config });
       const checkpoint = await loadCheckpoint(dir);
-      const student = studentFromCheckpoint(checkpoint, labels, 1);
+      const student = studentFromCheckpoint(checkpoint, { labels });
       assert.deepEqual(student.config.labels, labels.length > 0 ? labels : ['score']);
       assert.equal(student.config.problemType, labels.length > 0 ? 'single_label_classification' : 'regression');
-      const drawn = initialize(student.config, new Map(), 1).get('classifier.weight');
+      const drawn = initialize(parametersOf(student), new Map(), student.config, 1).get('classifier.weight');
       const given = checkpoint.weights.get('classifier.weight');
       assert.deepEqual(tensorOf(student, layer(1)), checkpoint.weights.get(layer(1)));
       if (isKept) assert.deepEqual(tensorOf(student, 'classifier.weight'), given);
-      else assert.deepEqual(student.parameters.get('classifier.weight'), drawn);
+      else assert.deepEqual(begin(student).get('classifier.weight'), drawn);
     });
 
   const mistakes: readonly [object, RegExp][] = [

@@ -167,6 +167,7 @@ it('dropout is applied where BERT applies it, at the rates of the architecture',
       },
     },
   );
+  assert.deepEqual(outputs.logits.shape, [2, 3]);
   const [hidden, scores] = [
     [2, 5, 24],
     [2, 4, 5, 5],

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { modelOf, numbersOf, tensorOf } from '../../src/graph/index.ts';
 import {
   crossEntropy,
-  distillationLoss,
+  softDivergence,
   logitError,
   logSoftmax,
   squaredError,
@@ -68,23 +68,23 @@ describe('losses', () => {
       5e-10,
     ],
     'distillation of the vector, batchmean': [
-      (g, m, v) => distillationLoss(g, m(student), m(teacher), v(filler), kd('batchmean')),
+      (g, m, v) => softDivergence(g, m(student), [m(teacher)], v(filler), kd('batchmean')),
       [0.278202954],
       5e-10,
     ],
     'distillation of the vector, mean': [
-      (g, m, v) => distillationLoss(g, m(student), m(teacher), v(filler), kd('mean')),
+      (g, m, v) => softDivergence(g, m(student), [m(teacher)], v(filler), kd('mean')),
       [0.139101477],
       5e-10,
     ],
     'distillation from oneself': [
-      (g, m, v) => distillationLoss(g, m(student), m(student), v([1, 1, 1]), kd('batchmean')),
+      (g, m, v) => softDivergence(g, m(student), [m(student)], v([1, 1, 1]), kd('batchmean')),
       [0],
     ],
     // p = (3/4, 1/4) and q = (1/2, 1/2): KL = log 2 - H(p)
     'distillation at temperature 1': [
       (g, m, v) =>
-        distillationLoss(g, m([[0, 0]]), m([[Math.log(3), 0]]), v([1]), { temperature: 1, reduction: 'batchmean' }),
+        softDivergence(g, m([[0, 0]]), [m([[Math.log(3), 0]])], v([1]), { temperature: 1, reduction: 'batchmean' }),
       [0.75 * Math.log(1.5) + 0.25 * Math.log(0.5)],
     ],
     'squared error': [

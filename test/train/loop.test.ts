@@ -1,11 +1,10 @@
 /** The training loop on real engines: progress, the best kept, stops and resumes, and the same bits every time. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { openEngine, type Engine, type Session } from '../../src/engine/index.ts';
 import { tensorOf } from '../../src/graph/index.ts';
-import { loadState } from '../../src/train/index.ts';
+import { loadState, type FedBatch } from '../../src/train/index.ts';
 import { distance } from '../support/golden.ts';
 import { tinyOptions, tinyRun, type TinyRun, type TinySetup } from './tiny-training.ts';
 
@@ -47,19 +46,84 @@ describe('a training', () => {
   it('evaluates after each epoch and keeps the best', async (t) => {
     const run = await tinyRun(t);
     const result = await run.start(engine, { scores: [0.5, 0.9, 0.7] });
-    assert.deepEqual(result, { steps: 3 * EPOCH, best: { step: 2 * EPOCH, metrics: { elements: 2, score: 0.9 } } });
+    const { seconds, ...rest } = result;
+    assert.deepEqual(rest, { steps: 3 * EPOCH, best: { step: 2 * EPOCH, metrics: { elements: 2, score: 0.9 } } });
+    assert.ok(seconds > 0 && seconds < 60, `${seconds} seconds`);
     assert.equal(run.bests.length, 2);
     assert.deepEqual(
       run.log.filter((entry) => 'dev_score' in entry),
       [0.5, 0.9, 0.7].map((score, i) => ({ step: (i + 1) * EPOCH, epoch: i + 1, dev_elements: 2, dev_score: score })),
     );
-    assert.ok(!existsSync(run.statePath), 'the state of a complete run is gone');
+    // The caller removes it, once the result is kept.
+    assert.equal((await loadState(run.statePath))?.position.step, 3 * EPOCH);
   });
 
   it('keeps the first of equally good ones', async (t) => {
     const run = await tinyRun(t);
     const { best } = await run.start(engine, { scores: [0.5, 0.5, 0.5] });
     assert.equal(best.step, EPOCH);
+  });
+
+  it('keeps the lowest where lower is better', async (t) => {
+    const run = await tinyRun(t);
+    const { best } = await run.start(engine, { scores: [0.5, 0.2, 0.2], better: 'lower' });
+    assert.deepEqual([best.step, best.metrics['score'], run.bests.length], [2 * EPOCH, 0.2, 2]);
+  });
+
+  it('measures nothing when asked not to, and keeps the last', async (t) => {
+    const [run, measured] = [await tinyRun(t), await finished(t, {})];
+    const { best } = await run.start(engine, { scores: [], options: { evaluate: 'none' } });
+    assert.deepEqual(best, { step: 3 * EPOCH, metrics: {} });
+    assert.equal(run.bests.length, 1);
+    // The scores of the other run rise: its last parameters are its best ones.
+    assert.deepEqual(run.bests[0], measured.bests.at(-1));
+    assert.ok(run.log.every((entry) => 'loss' in entry));
+    assert.equal(run.log.length, 3 * EPOCH);
+  });
+
+  it('reads constants that stay as they are', async (t) => {
+    const lossOf: TinySetup['lossOf'] = ({ g, input }, loss) => g.mul(loss, g.total(input('factors', g.float, [2])));
+    const factors = tensorOf('float32', [2], [0.25, 0.75]);
+    const run = await finished(t, { lossOf, frozen: new Map([['factors', factors]]) });
+    const plain = await finished(t, {});
+    assert.deepEqual(losses(run), losses(plain));
+    assert.ok(!(await loadState(run.statePath))!.values.has('factors'));
+    const twice = tensorOf('float32', [2], [0.5, 1.5]);
+    const other = await finished(t, { lossOf, frozen: new Map([['factors', twice]]) });
+    assert.equal(losses(other)[0], 2 * losses(plain)[0]!);
+  });
+
+  it('says what a batch is to those who feed more', async (t) => {
+    const fed: FedBatch[] = [];
+    const feed: TinySetup['feed'] = (_, batch) => (fed.push(batch), 1);
+    await finished(t, { feed, lossOf: times, longest: 12, options: { epochs: 1, accumulate: 2 } });
+    assert.deepEqual(
+      fed.map(({ position }) => position),
+      [
+        [0, 0],
+        [0, 1],
+        [1, 0],
+        [1, 1],
+      ],
+    );
+    // 14 examples in batches of 4: the last rows of one batch are filler, which repeats examples of it.
+    assert.deepEqual(fed.map(({ examples }) => examples).sort(), [2, 4, 4, 4]);
+    const seen = fed.flatMap(({ rows, examples }) => rows.slice(0, examples));
+    assert.deepEqual(
+      seen.toSorted((a, b) => a - b),
+      Array.from({ length: 14 }, (_, i) => i),
+    );
+    for (const { rows, examples, bucket, tensors } of fed) {
+      assert.equal(rows.length, 4);
+      assert.ok(rows.slice(examples).every((row) => rows.slice(0, examples).includes(row)));
+      assert.deepEqual(tensors.input_ids.dims, [bucket.rows, bucket.length]);
+      assert.deepEqual(
+        Array.from(tensors.weights.data),
+        rows.map((_, i) => Number(i < examples)),
+      );
+      // The examples of a batch are those of its rows: odd ones begin with 5.
+      rows.forEach((row, i) => assert.equal(tensors.input_ids.data[i * bucket.length], row % 2 === 1 ? 5n : 6n));
+    }
   });
 
   it('evaluates once when asked to at the end', async (t) => {
@@ -175,12 +239,17 @@ describe('a run that is stopped', () => {
     it(`goes on to the bits of one that is not, ${title}`, async (t) => {
       const whole = await finished(t, setup);
       const parts = await tinyRun(t);
+      let before = 0;
       for (const stop of stops) {
         const afterStep: TinySetup['afterStep'] = (step, controller) => step === stop && controller.abort();
         await assert.rejects(parts.start(engine, { ...setup, afterStep }), { name: 'AbortError' });
-        assert.equal((await loadState(parts.statePath))?.position.step, stop);
+        const { step, seconds } = (await loadState(parts.statePath))!.position;
+        assert.equal(step, stop);
+        assert.ok(seconds > before, 'the time of all starts is added up');
+        before = seconds;
       }
-      await parts.start(engine, setup);
+      const { seconds } = await parts.start(engine, setup);
+      assert.ok(seconds > before);
       assert.deepEqual(parts.log, whole.log);
       assert.deepEqual(parts.bests.at(-1), whole.bests.at(-1));
     });
@@ -209,7 +278,7 @@ describe('a run that is stopped', () => {
     const kept = run.bests.length;
     const { steps, best } = await run.start(engine, { scores: [] });
     assert.deepEqual([steps, best.step, best.metrics['score'], run.bests.length], [last, 2 * EPOCH, 0.9, kept]);
-    assert.ok(!existsSync(run.statePath));
+    assert.equal((await loadState(run.statePath))?.position.step, last);
   });
 });
 

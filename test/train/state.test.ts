@@ -19,7 +19,8 @@ describe('the state of a run', () => {
     ['w', tensorOf('float32', [2, 2], [1, 2, 3, 4])],
     ['b', tensorOf('float32', [2], [5, 6])],
   ]);
-  const position: Position = { step: 12, best: { value: 0.1 + 0.2, step: 6, metrics: { accuracy: 0.1 + 0.2 } } };
+  const best = { value: 0.1 + 0.2, step: 6, metrics: { accuracy: 0.1 + 0.2 } };
+  const position: Position = { step: 12, seconds: 1.25 + 0.1, best };
   let engine: Engine;
   let folder: string;
   before(async () => {
@@ -60,6 +61,18 @@ describe('the state of a run', () => {
     await removeState(path);
     await removeState(path);
     assert.equal(await loadState(path), undefined);
+  });
+
+  it('has constants that are no part of what is read and saved', async () => {
+    const frozen = new Map([['teacher/w', tensorOf('float32', [1], [7])]]);
+    const state = await TrainingState.create(engine, parameters, values, false, frozen);
+    assert.deepEqual(Object.keys(state.among(['b', 'labels', 'teacher/w'])), ['b', 'teacher/w']);
+    assert.deepEqual(await state.read(['teacher/w']), frozen);
+    assert.ok(!(await state.read()).has('teacher/w'));
+    const path = join(folder, 'frozen.safetensors');
+    await saveState(path, state, position);
+    assert.ok(!(await loadState(path))!.values.has('teacher/w'));
+    await state.free();
   });
 
   it('needs a value for every parameter', async () => {

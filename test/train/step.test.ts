@@ -7,7 +7,7 @@ import {
   bertClassifier,
   classifierParameters,
   crossEntropy,
-  distillationLoss,
+  softDivergence,
   squaredError,
   type Parameter,
 } from '../../src/nn/index.ts';
@@ -122,7 +122,7 @@ describe('one step agrees with PyTorch', () => {
         const { g, labels, weights } = context;
         const logits = classify(context);
         const teacher = context.input('teacher_logits', 'float32', [4, 3]);
-        const soft = distillationLoss(g, logits, teacher, weights, { temperature, reduction: 'batchmean' });
+        const soft = softDivergence(g, logits, [teacher], weights, { temperature, reduction: 'batchmean' });
         const hardLoss = crossEntropy(g, logits, labels, weights);
         return { loss: g.add(g.scale(hardLoss, 1 - alpha), g.scale(soft, alpha)) };
       },

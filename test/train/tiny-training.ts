@@ -16,7 +16,14 @@ import {
 } from '../../src/nn/index.ts';
 import type { Value } from '../../src/ops/index.ts';
 import { silentProgress, type Progress } from '../../src/progress/index.ts';
-import { train, type StepContext, type TrainJob, type TrainOptions, type TrainResult } from '../../src/train/index.ts';
+import {
+  train,
+  type FedBatch,
+  type StepContext,
+  type TrainJob,
+  type TrainOptions,
+  type TrainResult,
+} from '../../src/train/index.ts';
 import { seeded } from '../support/seeded.ts';
 
 const architecture: BertArchitecture = {
@@ -84,7 +91,10 @@ export interface TinySetup {
   readonly scores?: readonly number[];
   /** What is made of the loss, and a number that it may use: 1 unless `feed` says otherwise. */
   readonly lossOf?: (context: StepContext, loss: Value, number: Value) => Value;
-  readonly feed?: (batch: number) => number;
+  readonly feed?: (batch: number, fed: FedBatch) => number;
+  /** Tensors that steps read and never change. */
+  readonly frozen?: ReadonlyMap<string, Tensor>;
+  readonly better?: 'higher' | 'lower';
   /** Called after each step. */
   readonly afterStep?: (step: number, controller: AbortController) => void;
 }
@@ -145,13 +155,15 @@ function jobOf(engine: Engine, setup: TinySetup, run: Pick<TinyRun, 'statePath' 
     initial: tinyWeights(),
     examples: tinyExamples(setup.examples ?? 14, setup.longest ?? 8),
     options: { ...tinyOptions, ...setup.options },
-    extraFeeds: () => ({ number: tensorOf('float32', [], [feed(batches++)]) }),
+    extraFeeds: (batch) => ({ number: tensorOf('float32', [], [feed(batches++, batch)]) }),
+    ...(setup.frozen && { frozen: setup.frozen }),
     evaluate: (state) => {
       const bias = state.variable('classifier.bias');
       const score = setup.scores?.[evaluations++];
       return Promise.resolve({ elements: elementCount(bias.dims), score: score ?? run.log.length });
     },
     primary: 'score',
+    ...(setup.better && { better: setup.better }),
     saveBest: (values) => {
       run.bests.push(new Map(values));
       return Promise.resolve();

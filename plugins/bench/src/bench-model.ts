@@ -6,7 +6,7 @@ import { fileExists, sha256File } from 'kdx/files';
 import type { Model, Tensor } from 'kdx/graph';
 import { classifierParameters, parameterCount, physicalLayers } from 'kdx/nn';
 import { externalDataName, writeModel } from 'kdx/onnx';
-import { bertFlops } from './flops.ts';
+import { bertFlops } from 'kdx/nn';
 import { graphFlops } from './graph-flops.ts';
 import { modelShapes } from './graph-shapes.ts';
 import { measurementInputs, type InputOptions } from './inputs.ts';

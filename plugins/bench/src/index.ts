@@ -5,8 +5,6 @@ export * from './bootstrap.ts';
 export * from './cold-start.ts';
 export * from './cpu.ts';
 export * from './environment.ts';
-export * from './flops.ts';
-export * from './graph-flops.ts';
 export * from './graph-shapes.ts';
 export * from './inputs.ts';
 export * from './latency.ts';

@@ -1,89 +1,131 @@
-/** Distillation: a student trained on labels and on what a finetuned teacher says. */
+/** Distillation: a student trained by the stages of a recipe on what finetuned teachers say. */
 import { loadCheckpoint } from 'kdx/checkpoint';
-import { checkLabels, checkLength, openSource, type ClassifierSource } from 'kdx/classifier';
 import { loadTokenizer, type TaskData } from 'kdx/data';
 import { KdxError } from 'kdx/errors';
-import type { Tensor } from 'kdx/graph';
-import type { DistillRecipe, JsonObject, StudentRecipe } from 'kdx/recipe';
-import { trainClassifier, type Surroundings, type TrainingResult } from './classifier-training.ts';
-import { kd } from './methods/kd.ts';
+import { invalidRecipe, type CheckedRecipe, type JsonObject } from 'kdx/recipe';
+import { loadCorpus, type Corpus } from './corpus.ts';
+import { planOf, preflightProblems, type Plan, type PreflightInput } from './preflight.ts';
+import type { DistillRecipe } from './recipe/schema.ts';
+import { runStages, type TrainingResult } from './run.ts';
+import type { StudentRecipe } from './recipe/student-schema.ts';
+import type { Surroundings } from './stage.ts';
 import { buildStudent, studentFromCheckpoint, type Student } from './student.ts';
-import { teacherHash, teacherLogits, weightsHash } from './teacher-logits.ts';
+import { openTeacher, weightsHash, type TeacherModel } from './teacher.ts';
 
-export interface DistillOptions extends Surroundings {
-  readonly teacher: string;
+export interface DistillOptions {
+  /** More than one is an ensemble. */
+  readonly teachers: readonly string[];
   /** A checkpoint to start from, in place of the recipe's shape. */
   readonly studentModel?: string;
-  readonly recipe: DistillRecipe;
-  readonly data: TaskData;
+  /** With what was found wrong in it, to be reported together with everything else. */
+  readonly recipe: CheckedRecipe<DistillRecipe>;
+  readonly data?: TaskData;
+  /** A file of plain text; not opened where no stage reads it. */
+  readonly corpus?: string;
+}
+
+export interface DistillRun extends Surroundings {
   readonly out: string;
   readonly resume: boolean;
 }
 
 export interface DistillResult extends TrainingResult {
-  readonly student: { readonly layers: number; readonly hidden: number; readonly from: string };
-  readonly teacherLogitsCached: boolean;
+  readonly student: { readonly layers: number; readonly depth: number; readonly hidden: number; readonly from: string };
 }
 
-/** @throws KdxError `label-mismatch`, `vocabulary-mismatch`, `invalid-student` and those of loading and training */
-export async function distill(options: DistillOptions): Promise<DistillResult> {
-  const { recipe, data, engine, progress, signal } = options;
-  checkStudent(options);
-  const teacher = await openSource(options.teacher);
-  checkLabels(teacher, data.task, [
-    `kdx finetune --model ${teacher.ref} --task ${data.task.name} ... makes a teacher for this task`,
-  ]);
-  checkLength(recipe.train.maxLength, teacher.config);
-  const { student, hash, dir } = await openStudent(options, teacher);
+/** Models and text as they are opened. */
+interface Opened extends Pick<PreflightInput, 'teachers' | 'student' | 'tokenizer'> {
+  readonly corpus: Corpus | undefined;
+  readonly studentHash: string;
+}
+
+/** Models, data and recipe that fit each other. */
+export interface Prepared extends PreflightInput, Opened {
+  readonly recipe: DistillRecipe;
+  readonly plan: Plan;
+}
+
+/**
+ * Opens everything and checks it before anything is trained.
+ * @throws KdxError of loading; `invalid-recipe` and `impossible-distillation`, which list all that is wrong
+ */
+export async function prepareDistillation(options: DistillOptions): Promise<Prepared> {
+  const { recipe, problems } = options.recipe;
+  if (!recipe) throw invalidRecipe(problems);
+  const opened = await reportedWith(problems, () => open(options, recipe));
+  const { stages, train } = recipe;
+  const input = { ...opened, stages, train, data: options.data, corpusSize: opened.corpus?.examples.count };
+  const found = preflightProblems(input);
+  if (problems.length > 0 && found.length === 0) throw invalidRecipe(problems);
+  const [only] = found;
+  if (only && only.suggestions.length > 0 && problems.length + found.length === 1) throw only;
+  if (only) throw impossible([...problems, ...found.map(({ message }) => message)]);
+  return { ...input, recipe, plan: planOf(input) };
+}
+
+/** Does what may fail; a failure is reported together with what is wrong with the recipe. */
+export async function reportedWith<T>(problems: readonly string[], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (problems.length === 0 || !(error instanceof KdxError)) throw error;
+    throw impossible([...problems, error.message]);
+  }
+}
+
+async function open(options: DistillOptions, recipe: DistillRecipe): Promise<Opened> {
+  checkStudent(options, recipe);
+  const needsHead = recipe.stages.some((stage) => stage.data === 'task');
+  const teachers: TeacherModel[] = [];
+  for (const ref of options.teachers) teachers.push(await openTeacher(ref, needsHead));
+  const { student, hash: studentHash, dir } = await openStudent(options, recipe, teachers);
   const tokenizer = await loadTokenizer(dir);
-  if (tokenizer.hash !== teacher.tokenizer.hash)
-    throw new KdxError('vocabulary-mismatch', `${options.teacher} and ${dir} have different tokenizers`, {
-      suggestions: ['a student reads the same tokens as its teacher: start it from a checkpoint with that tokenizer'],
-    });
-  const regression = data.task.kind === 'regression';
-  const labels = teacher.config.labels.length;
-  let cached = false;
-  const result = await trainClassifier({
-    ...options,
+  const readsText = recipe.stages.some((stage) => stage.data === 'corpus');
+  const corpus =
+    readsText && options.corpus !== undefined
+      ? await loadCorpus(options.corpus, tokenizer, recipe.train.maxLength)
+      : undefined;
+  return { teachers, student, studentHash, tokenizer, corpus };
+}
+
+function impossible(problems: readonly string[]): KdxError {
+  return new KdxError(
+    'impossible-distillation',
+    problems.length === 1
+      ? (problems[0] as string)
+      : `${problems.length} things would not work\n${problems.map((line) => `  ${line}`).join('\n')}`,
+    { suggestions: ['correct what is said above; --print-recipe shows the recipe, --dry-run checks everything again'] },
+  );
+}
+
+/** Trains what was prepared, or goes on with it. @throws KdxError of training */
+export async function distill(prepared: Prepared, run: DistillRun): Promise<DistillResult> {
+  const { recipe, student, teachers, tokenizer, data, corpus, stages, train } = prepared;
+  const result = await runStages({
+    ...run,
     command: 'distill',
     recipe: recipe as unknown as JsonObject,
-    train: recipe.train,
-    inputs: { teacher: await teacherHash(teacher), student: hash },
+    train,
+    stages,
     student,
+    teachers,
     tokenizer,
-    tokenizerFrom: teacher.dir,
-    async prepare(examples) {
-      const found = await teacherLogits(teacher, examples, engine, {
-        maxLength: recipe.train.maxLength,
-        progress,
-        signal,
-      });
-      cached = found.cached;
-      return { feeds: (rows) => ({ teacher_logits: pickRows(found.logits, rows) }) };
-    },
-    loss(context, outputs) {
-      const logits = context.input('teacher_logits', 'float32', [context.bucket.rows, labels]);
-      return kd.loss(context, outputs, { logits }, { ...recipe, regression });
+    tokenizerFrom: (teachers[0] as TeacherModel).dir,
+    ...(data && { data }),
+    ...(corpus && { corpus }),
+    inputs: {
+      ...Object.fromEntries(teachers.map(({ hash }, i) => [i === 0 ? 'teacher' : `teacher ${i + 1}`, hash])),
+      student: prepared.studentHash,
     },
   });
-  const { config } = student;
-  return {
-    ...result,
-    student: { layers: config.layers, hidden: config.hiddenSize, from: student.origin },
-    teacherLogitsCached: cached,
-  };
+  const { layers, depth, hidden, from } = prepared.plan.student;
+  return { ...result, student: { layers, depth, hidden, from } };
 }
 
-/** Rows of a matrix, in order. */
-function pickRows(matrix: Tensor<'float32'>, rows: readonly number[]): Tensor<'float32'> {
-  const width = matrix.dims[1] as number;
-  const data = new Float32Array(rows.length * width);
-  rows.forEach((row, i) => data.set(matrix.data.subarray(row * width, (row + 1) * width), i * width));
-  return { dtype: 'float32', dims: [rows.length, width], data };
-}
-
-/** Either a checkpoint or a shape. */
-function checkStudent({ recipe, studentModel }: DistillOptions): void {
+/** Either a checkpoint or a shape; and a teacher. */
+function checkStudent({ studentModel, teachers }: DistillOptions, recipe: DistillRecipe): void {
+  if (teachers.length === 0)
+    throw new KdxError('invalid-usage', 'a teacher is needed', { suggestions: ['--teacher DIR'] });
   if (studentModel === undefined && recipe.student === undefined)
     throw new KdxError('invalid-usage', 'a student is needed', {
       suggestions: ['--student layers=N for a student made of layers of the teacher', '--student DIR for a checkpoint'],
@@ -95,14 +137,16 @@ function checkStudent({ recipe, studentModel }: DistillOptions): void {
 }
 
 async function openStudent(
-  { recipe, studentModel, data }: DistillOptions,
-  teacher: ClassifierSource,
+  { studentModel, data }: DistillOptions,
+  recipe: DistillRecipe,
+  teachers: readonly TeacherModel[],
 ): Promise<{ student: Student; hash: string; dir: string }> {
   if (studentModel !== undefined) {
     const checkpoint = await loadCheckpoint(studentModel);
-    const student = studentFromCheckpoint(checkpoint, data.task.labels, recipe.train.seed);
+    const student = studentFromCheckpoint(checkpoint, data?.task);
     return { student, hash: weightsHash(checkpoint.weights), dir: checkpoint.dir };
   }
+  const [teacher] = teachers as [TeacherModel];
   if (!teacher.checkpoint)
     throw new KdxError(
       'invalid-student',
@@ -114,6 +158,6 @@ async function openStudent(
         ],
       },
     );
-  const student = await buildStudent(recipe.student as StudentRecipe, teacher.checkpoint, recipe.train.seed);
-  return { student, hash: weightsHash(student.parameters), dir: teacher.dir };
+  const student = await buildStudent(recipe.student as StudentRecipe, teacher.checkpoint);
+  return { student, hash: weightsHash(student.weights), dir: teacher.dir };
 }

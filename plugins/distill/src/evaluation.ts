@@ -1,7 +1,7 @@
 /** Metrics of a classifier on a development set. */
 import { openClassifier, openSource, scoreClassifier } from 'kdx/classifier';
 import type { TaskData } from 'kdx/data';
-import type { Surroundings } from './classifier-training.ts';
+import type { Surroundings } from './stage.ts';
 
 export interface EvaluationOptions extends Surroundings {
   readonly model: string;

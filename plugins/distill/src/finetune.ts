@@ -1,21 +1,27 @@
-/** Finetuning: a pretrained encoder, or random weights, trained on labels alone. */
+/** Finetuning: a classifier from a pretrained encoder and labelled examples, or a pretrained encoder from plain text. */
 import { dirname } from 'node:path';
 import { loadCheckpoint, readConfig } from 'kdx/checkpoint';
 import { loadTokenizer, type TaskData } from 'kdx/data';
 import { KdxError } from 'kdx/errors';
 import { sha256 } from 'kdx/files';
-import { crossEntropy, squaredError } from 'kdx/nn';
 import type { JsonObject, TrainRecipe } from 'kdx/recipe';
-import { trainClassifier, type Surroundings, type TrainingResult } from './classifier-training.ts';
-import { initialize, studentFromCheckpoint, withLabels, type Student } from './student.ts';
-import { weightsHash } from './teacher-logits.ts';
+import { loadCorpus } from './corpus.ts';
+import { preflightProblems } from './preflight.ts';
+import { stageSchema, type StageRecipe } from './recipe/schema.ts';
+import { runStages, type TrainingResult } from './run.ts';
+import type { Surroundings } from './stage.ts';
+import { studentFromCheckpoint, withLabels, type Student } from './student.ts';
+import { weightsHash } from './teacher.ts';
 
 export interface FinetuneOptions extends Surroundings {
   /** Checkpoint folder or hub id. */
   readonly model?: string;
   /** A config.json (tokenizer files beside it) to start from random weights. */
   readonly config?: string;
-  readonly data: TaskData;
+  /** Labelled examples, to train a classifier. */
+  readonly data?: TaskData;
+  /** In place of them a file of plain text, to train a masked language model. */
+  readonly corpus?: string;
   readonly out: string;
   readonly train: TrainRecipe;
   readonly resume: boolean;
@@ -25,27 +31,40 @@ export interface FinetuneOptions extends Surroundings {
 export async function finetune(options: FinetuneOptions): Promise<TrainingResult> {
   const { data, train } = options;
   const { student, dir, hash } = await startingPoint(options);
-  const regression = data.task.kind === 'regression';
-  return trainClassifier({
+  const tokenizer = await loadTokenizer(dir);
+  const corpus =
+    options.corpus === undefined ? undefined : await loadCorpus(options.corpus, tokenizer, train.maxLength);
+  const stages = [corpus ? pretraining : finetuning];
+  const corpusSize = corpus?.examples.count;
+  const [problem] = preflightProblems({ stages, train, student, tokenizer, teachers: [], data, corpusSize });
+  if (problem) throw problem;
+  return runStages({
     ...options,
     command: 'finetune',
     recipe: { train } as unknown as JsonObject,
+    stages,
     inputs: { model: hash },
     student,
-    tokenizer: await loadTokenizer(dir),
+    teachers: [],
+    tokenizer,
     tokenizerFrom: dir,
-    loss: ({ g, labels, weights }, { logits }) => ({
-      loss: regression ? squaredError(g, logits, labels, weights) : crossEntropy(g, logits, labels, weights),
-      metrics: {},
-    }),
-  });
+    ...(data && { data }),
+    ...(corpus ? { corpus } : {}),
+  } as Parameters<typeof runStages>[0]);
 }
+
+const finetuning: StageRecipe = stageSchema.parse({ name: 'finetuning', losses: [{ method: 'label' }] });
+const pretraining: StageRecipe = stageSchema.parse({
+  name: 'pretraining',
+  data: 'corpus',
+  losses: [{ method: 'mlm' }],
+  keep: 'last',
+});
 
 async function startingPoint({
   model,
   config: configFile,
   data,
-  train,
 }: FinetuneOptions): Promise<{ student: Student; dir: string; hash: string }> {
   if ((model === undefined) === (configFile === undefined))
     throw new KdxError('invalid-usage', 'either --model or --config is needed', {
@@ -53,14 +72,17 @@ async function startingPoint({
     });
   if (model !== undefined) {
     const checkpoint = await loadCheckpoint(model);
-    const student = studentFromCheckpoint(checkpoint, data.task.labels, train.seed);
+    const student = studentFromCheckpoint(checkpoint, data?.task);
     return { student, dir: checkpoint.dir, hash: weightsHash(checkpoint.weights) };
   }
-  const config = withLabels(await readConfig(configFile as string), data.task.labels);
-  const parameters = initialize(config, new Map(), train.seed);
+  const read = await readConfig(configFile as string);
   return {
-    student: { config, parameters, origin: 'random weights' },
+    student: {
+      config: data ? withLabels(read, data.task.labels) : read,
+      weights: new Map(),
+      origin: 'random weights',
+    },
     dir: dirname(configFile as string),
-    hash: sha256(JSON.stringify(config.raw)),
+    hash: sha256(JSON.stringify(read.raw)),
   };
 }

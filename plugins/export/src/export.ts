@@ -1,7 +1,7 @@
 /** Exporting a checkpoint: layout, parity gate, metrics, provenance; the folder appears only when all is well. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Checkpoint } from 'kdx/checkpoint';
+import { saveCheckpoint, unshare, type Checkpoint } from 'kdx/checkpoint';
 import {
   checkpointModel,
   openClassifier,
@@ -16,6 +16,7 @@ import type { Engine } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
 import { sha256File, writeFileAtomic } from 'kdx/files';
 import type { Model } from 'kdx/graph';
+import { classifierParameters, parameterCount } from 'kdx/nn';
 import type { Progress } from 'kdx/progress';
 import { kdxVersions } from 'kdx/recipe';
 import { modelPath, writeLayout } from './layout.ts';
@@ -62,14 +63,51 @@ const MOST_SENTENCES = 256;
  * @throws KdxError of openSource; `not-a-checkpoint`, `output-exists`, `label-mismatch`, `parity-failed`, `disk-full`
  */
 export async function exportCheckpoint(ref: string, options: ExportOptions): Promise<ExportResult> {
+  const source = await openCheckpointSource(ref);
+  const model = { ...checkpointModel(source.checkpoint), producer: { name: 'kdx', version: kdxVersion() } };
+  return exportModel(model, source, options);
+}
+
+async function openCheckpointSource(ref: string): Promise<CheckpointSource> {
   const source = await openSource(ref);
   const { checkpoint } = source;
   if (checkpoint === undefined)
     throw new KdxError('not-a-checkpoint', `${ref} is exported already; --model takes a checkpoint`, {
       suggestions: ['give the folder with config.json and model.safetensors that it was exported from'],
     });
-  const model = { ...checkpointModel(checkpoint), producer: { name: 'kdx', version: kdxVersion() } };
-  return exportModel(model, { ...source, checkpoint }, options);
+  return { ...source, checkpoint };
+}
+
+/**
+ * Writes a model with shared layers as a checkpoint that shares nothing, if it answers like it: Transformers opens it.
+ * @throws KdxError of openSource; `not-a-checkpoint`, `nothing-shared`, `output-exists`, `parity-failed`, `disk-full`
+ */
+export async function exportUnshared(ref: string, options: ExportOptions): Promise<ExportResult> {
+  const { out, engine, progress, signal, data } = options;
+  const source = await openCheckpointSource(ref);
+  const { config } = source;
+  if (config.layerPlan.every((layer, depth) => layer === depth) && !config.swappedDepths?.length)
+    throw new KdxError('nothing-shared', `no layer of ${ref} runs twice: it is a plain checkpoint already`, {
+      suggestions: [`kdx export --onnx --model ${ref} --out ${out}`],
+    });
+  await checkOutput(out, options.force ?? false);
+  return replaceFolder(out, async (dir) => {
+    const plain = unshare(source.checkpoint);
+    await saveCheckpoint(dir, { ...plain, tokenizerFrom: source.dir });
+    const texts = data ? limitExamples(data.dev, MOST_SENTENCES, 0) : paritySentences;
+    const expected = await referenceLogits(source, texts, engine, { progress, signal });
+    const classifier = await openClassifier(await openSource(dir), engine);
+    try {
+      const found = await exportedLogits(classifier, texts, { progress, signal });
+      const parity = checkParity(texts, expected, found, options.tolerance ?? DEFAULT_TOLERANCE);
+      const metrics = data && (await measure(classifier, data, options));
+      await writeManifest(dir, source, []);
+      const parameters = parameterCount(classifierParameters(plain.config, config.labels.length));
+      return { out, files: await describeFiles(dir), parameters, parity, ...(metrics && { metrics }) };
+    } finally {
+      await classifier.release();
+    }
+  });
 }
 
 /**
@@ -93,21 +131,25 @@ export async function exportModel(
       const parity = checkParity(texts, expected, found, options.tolerance ?? DEFAULT_TOLERANCE);
       const metrics = data && (await measure(classifier, data, options));
       const described = describeModel(modelPath, model, summarizeGraph(model.graph), parity, metrics);
-      const manifest: Manifest = {
-        format: 1,
-        kind: 'export',
-        kdx: kdxVersion(),
-        source: await describeSource(source),
-        models: [described],
-        files: await describeFiles(dir),
-      };
-      await writeFileAtomic(join(dir, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
+      await writeManifest(dir, source, [described]);
       const { parameters } = described;
       return { out, files: await describeFiles(dir), parameters, parity, ...(metrics && { metrics }) };
     } finally {
       await classifier.release();
     }
   });
+}
+
+async function writeManifest(dir: string, source: CheckpointSource, models: Manifest['models']): Promise<void> {
+  const manifest: Manifest = {
+    format: 1,
+    kind: 'export',
+    kdx: kdxVersion(),
+    source: await describeSource(source),
+    models,
+    files: await describeFiles(dir),
+  };
+  await writeFileAtomic(join(dir, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 function kdxVersion(): string {

@@ -6,6 +6,7 @@ import type { DType, Tensor } from 'kdx/graph';
 import type { BertInputs, ClassifierOutputs, Parameter } from 'kdx/nn';
 import type { GraphBuilder, Value } from 'kdx/ops';
 import type { Bucket } from 'kdx/train';
+import type { MaskingVocabulary } from '../masking.ts';
 
 /** The models of a stage, for what depends on their shapes. */
 export interface Shapes {
@@ -77,6 +78,8 @@ export interface DrawnBatch {
   readonly inputIds: Tensor<'int64'>;
   /** int64 [rows, length] */
   readonly attentionMask: Tensor<'int64'>;
+  /** For masking; the last id is `size - 1`. */
+  readonly vocabulary: MaskingVocabulary;
   /** The stream of that name for this batch, from the seed and the position in the run. */
   random(name: string): Random;
 }
@@ -88,26 +91,30 @@ export interface Loss {
   readonly metrics: Readonly<Record<string, Value>>;
 }
 
-export interface Method<Options = unknown> {
+export interface Method<Schema extends z.ZodObject = z.ZodObject> {
   readonly name: string;
   /** One line for tables. */
   readonly summary: string;
   /** Paper and equation. */
   readonly source: string;
-  /** Options with their defaults. */
-  readonly options: z.ZodType<Options>;
-  readonly taps: (options: Options, shapes: Shapes) => Taps;
+  /** Options with their defaults; what is impossible between them is said by `problems`. */
+  readonly options: Schema;
+  /** Whether it reads labels or the student's classification head, which a corpus does not have. */
+  readonly classifies?: true;
+  /** Whether it hides tokens of the batch and the student needs a masked-language-model head for it. */
+  readonly predictsTokens?: true;
+  readonly taps: (options: z.output<Schema>, shapes: Shapes) => Taps;
   /** Why it cannot be applied to these models, and what to change; empty when it can. */
-  readonly problems?: (options: Options, shapes: Shapes) => readonly string[];
+  readonly problems?: (options: z.output<Schema>, shapes: Shapes) => readonly string[];
   /** Parameters trained beside the student and not part of it. */
-  readonly parameters?: (options: Options, shapes: Shapes) => readonly Parameter[];
+  readonly parameters?: (options: z.output<Schema>, shapes: Shapes) => readonly Parameter[];
   /** Feeds of the inputs that it draws for each batch, by input name. */
-  readonly draws?: (options: Options, batch: DrawnBatch, shapes: Shapes) => Readonly<Record<string, Tensor>>;
+  readonly draws?: (options: z.output<Schema>, batch: DrawnBatch, shapes: Shapes) => Readonly<Record<string, Tensor>>;
   /** Appends the loss of a step to its graph. */
-  readonly loss: (context: MethodContext, options: Options) => Loss;
+  readonly loss: (context: MethodContext, options: z.output<Schema>) => Loss;
 }
 
 /** Declares a method. */
-export function defineMethod<Options>(method: Method<Options>): Method<Options> {
+export function defineMethod<Schema extends z.ZodObject>(method: Method<Schema>): Method<Schema> {
   return method;
 }

@@ -30,6 +30,10 @@ Before the folder appears, the file is run on real sentences and compared with t
       description: "Compared on the task's own sentences, with its metric:",
       command: '<%= config.bin %> <%= command.id %> --onnx --model small --out exported --data SST-2 --task sst2',
     },
+    {
+      description: 'A student with shared layers as a plain checkpoint:',
+      command: '<%= config.bin %> <%= command.id %> --unshare --model small --out plain',
+    },
   ];
   static override flags = {
     onnx: Flags.boolean({ summary: 'Write ONNX, the only format so far.', default: true }),
@@ -46,6 +50,9 @@ Before the folder appears, the file is run on real sentences and compared with t
       summary: 'Largest difference of a logit from the checkpoint.',
       helpValue: 'X',
     }),
+    unshare: Flags.boolean({
+      summary: 'Write no ONNX but a checkpoint whose layers are shared no more, for Transformers.',
+    }),
     force: Flags.boolean({ summary: 'Replace an earlier export in --out.' }),
     ...evaluationFlags,
     threads: deviceFlags.threads,
@@ -53,11 +60,12 @@ Before the folder appears, the file is run on real sentences and compared with t
 
   protected override async execute(): Promise<ExportResult> {
     const { flags } = this;
-    const { exportCheckpoint } = await import('../export.ts');
+    const { exportCheckpoint, exportUnshared } = await import('../export.ts');
+    const run = flags.unshare ? exportUnshared : exportCheckpoint;
     const data = hasData(flags) ? await loadModelData(flags, flags.model) : undefined;
     for (const warning of data?.warnings ?? []) this.progress.message(`note: ${warning}`);
     return withEngine({ device: 'cpu', threads: flags.threads }, (engine) =>
-      exportCheckpoint(flags.model, {
+      run(flags.model, {
         out: flags.out,
         engine,
         progress: this.progress,
@@ -85,6 +93,8 @@ Before the folder appears, the file is run on real sentences and compared with t
       const values = Object.entries(metrics.values).map(([name, value]) => `${name} ${formatPercent(value)}`);
       lines.push(`${metrics.task}: ${values.join(', ')} (${metrics.examples} examples)`);
     }
+    if (!files.some(({ path }) => path.endsWith('.onnx')))
+      return [...lines, `next: AutoModelForSequenceClassification.from_pretrained("${out}")`].join('\n');
     return [
       ...lines,
       `next: kdx predict --model ${out} "A text of your own."`,

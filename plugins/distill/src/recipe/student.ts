@@ -1,9 +1,6 @@
 /** A student given on the command line by its shape: `layers=3,hidden=312`. */
-import { invalidRecipe } from './resolve.ts';
-import type { JsonObject } from './json.ts';
-import { parseValue } from './overrides.ts';
-import { describeIssues } from './problems.ts';
-import { studentSchema } from './schema.ts';
+import { describeIssues, invalidRecipe, parseValue, type JsonObject } from 'kdx/recipe';
+import { studentSchema } from './student-schema.ts';
 
 /** Whether `--student` gives a shape, well written or not; otherwise it names a checkpoint. */
 export function isStudentShape(text: string): boolean {
