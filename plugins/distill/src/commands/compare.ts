@@ -1,0 +1,145 @@
+/** kdx compare: the same student by several methods, and what each is worth. */
+import { Flags } from '@oclif/core';
+import { dataFlags, deviceFlags, KdxCommand, loadModelData, trainingFlags, trainingRecipe, withEngine } from 'kdx/cli';
+import { KdxError } from 'kdx/errors';
+import { renderText } from '../compare/render-text.ts';
+import type { CompareReport } from '../compare/report.ts';
+import { presetNames } from '../recipe/presets.ts';
+
+const { recipe: _recipe, ...withoutRecipe } = trainingFlags;
+
+export class Compare extends KdxCommand<typeof Compare, CompareReport> {
+  static override summary = 'Measure what distillation is worth: the same student by several methods and seeds.';
+  static override description = `Trains the student by each method with each seed, and by finetuning without a teacher, which is always among them. The report gives mean and spread over the seeds, the difference to finetuning and to kd with a 95 % interval from a paired bootstrap on the same development examples, agreement with the teacher, calibration, parameters, FLOPs and the cost of training: as a table, as JSON (report.json), as Markdown (report.md) and as a page (index.html) in --out.
+
+A method is a named recipe (${presetNames.join(', ')}), or NAME=FILE with a recipe file as kdx distill --print-recipe writes it.
+
+It can be stopped at any time; --resume goes on, trains only what is not finished, and takes further methods, seeds and fractions. Several processes may work on the same --out at once.`;
+  static override examples = [
+    {
+      description: 'Three methods and finetuning, three seeds:',
+      command:
+        '<%= config.bin %> <%= command.id %> --teacher teacher --student layers=3 --methods kd,pkd,mixkd --seeds 3 --data MRPC --task mrpc --out compared',
+    },
+    {
+      description: 'With less data, and a recipe of your own:',
+      command:
+        '<%= config.bin %> <%= command.id %> --teacher teacher --student layers=3 --methods kd,mine=my.json --fractions 1%,10%,100% --data SST-2 --task sst2 --out compared',
+    },
+  ];
+  static override flags = {
+    teacher: Flags.string({
+      summary: 'Finetuned classifier: checkpoint folder, hub id, or ONNX file. May be repeated.',
+      helpValue: 'DIR|FILE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    student: Flags.string({
+      summary: 'Its shape, as layers=3; or a checkpoint to start from.',
+      helpValue: 'SHAPE|DIR',
+    }),
+    methods: Flags.string({
+      summary: 'Methods, separated by commas: named recipes, or NAME=FILE.',
+      helpValue: 'LIST',
+      default: 'kd,pkd,tinybert,mixkd,pea-kd',
+    }),
+    seeds: Flags.integer({
+      summary: 'Seeds of each cell: --seed and those after it.',
+      helpValue: 'N',
+      min: 1,
+      default: 3,
+    }),
+    fractions: Flags.string({
+      summary: 'Parts of the training data, as 1%,10%,100%.',
+      helpValue: 'LIST',
+      default: '100%',
+    }),
+    out: Flags.string({ summary: 'Folder for cells and report; new or empty.', helpValue: 'DIR', required: true }),
+    resume: Flags.boolean({ summary: 'Go on with the comparison in --out.' }),
+    report: Flags.boolean({ summary: 'Train nothing: write the report on what is in --out.' }),
+    keep: Flags.boolean({ summary: 'Keep the trained students, in --out/runs.' }),
+    ...dataFlags,
+    augmented: Flags.string({
+      summary: 'More training examples made from these, as kdx augment writes them. May be repeated.',
+      helpValue: 'FILE',
+      helpGroup: 'DATA',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    corpus: Flags.string({
+      summary: 'Plain text for recipes that pretrain.',
+      helpValue: 'FILE',
+      helpGroup: 'DATA',
+    }),
+    ...withoutRecipe,
+    ...deviceFlags,
+  };
+
+  protected override async execute(): Promise<CompareReport> {
+    const { flags } = this;
+    const [
+      { compare, reportOn },
+      { checkDistillRecipe },
+      { isStudentShape, parseStudent },
+      { fractionsOf, methodsOf },
+    ] = await Promise.all([
+      import('../compare/compare.ts'),
+      import('../recipe/resolve.ts'),
+      import('../recipe/student.ts'),
+      import('../compare/lists.ts'),
+    ]);
+    if (flags.report) return reportOn(flags.out);
+    const teachers = flags.teacher ?? [];
+    const [first] = teachers;
+    if (first === undefined || flags.student === undefined)
+      throw new KdxError('invalid-usage', 'a teacher and a student are needed', {
+        suggestions: ['--teacher DIR --student layers=3'],
+      });
+    const isShape = isStudentShape(flags.student);
+    const methods = methodsOf(flags.methods).map(({ name, file }) => ({
+      name,
+      recipe: (seed: number) =>
+        checkDistillRecipe({
+          ...(file === undefined ? { method: name } : { file }),
+          set: flags.set,
+          flags: {
+            ...(isShape && { student: parseStudent(flags.student as string) }),
+            train: { ...trainingRecipe(flags), seed },
+          },
+          studentGiven: !isShape,
+        }),
+    }));
+    const firstSeed = flags.seed ?? 1;
+    const fractions = fractionsOf(flags.fractions);
+    const data = await loadModelData(flags, first, ['train', 'dev']);
+    return withEngine(flags, (engine) => {
+      this.progress.message(`device: ${engine.device.description} (${engine.device.reason})`);
+      return compare({
+        out: flags.out,
+        resume: flags.resume,
+        teachers,
+        ...(!isShape && { studentModel: flags.student as string }),
+        methods,
+        seeds: Array.from({ length: flags.seeds }, (_, i) => firstSeed + i),
+        fractions,
+        data,
+        augmented: flags.augmented ?? [],
+        ...(flags.corpus !== undefined && { corpus: flags.corpus }),
+        keep: flags.keep,
+        command: commandLine(this.argv),
+        engine,
+        progress: this.progress,
+        signal: this.signal,
+      });
+    });
+  }
+
+  protected override render(report: CompareReport): string {
+    return renderText(report);
+  }
+}
+
+function commandLine(words: readonly string[]): string {
+  const kept = words.filter((word) => !['--resume', '--json', '--quiet', '-q'].includes(word));
+  return ['kdx', 'compare', ...kept.map((word) => (/[^\w./:=,%-]/.test(word) ? `'${word}'` : word))].join(' ');
+}

@@ -1,0 +1,266 @@
+/** kdx compare: trains every cell of a comparison that is not there yet, and reports on those that are. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { encodeExamples, scoreTask, type TaskData } from 'kdx/data';
+import { KdxError } from 'kdx/errors';
+import { fileError, fileExists, sha256, writeFileAtomic } from 'kdx/files';
+import { bertFlops, classifierParameters, parameterCount } from 'kdx/nn';
+import type { CheckedRecipe } from 'kdx/recipe';
+import type { Prepared } from '../distill.ts';
+import type { DistillRecipe } from '../recipe/schema.ts';
+import type { Surroundings } from '../stage.ts';
+import { meanLogits, type TeacherModel } from '../teacher.ts';
+import { teacherRows } from '../teacher-cache.ts';
+import type { Comparison, Plan } from './cell.ts';
+import {
+  cellDifferences,
+  cellFile,
+  cellLock,
+  cellName,
+  prepareCell,
+  rowsOf,
+  runCell,
+  type CellSpec,
+  type StoredCell,
+} from './cells.ts';
+import { renderHtml } from './render-html.ts';
+import { renderMarkdown } from './render-markdown.ts';
+import type { CompareReport } from './report.ts';
+import { summarize } from './summarize.ts';
+
+export interface ComparedMethod {
+  /** Label of its row. */
+  readonly name: string;
+  /** The recipe for a seed. */
+  readonly recipe: (seed: number) => Promise<CheckedRecipe<DistillRecipe>>;
+}
+
+export interface CompareOptions extends Surroundings {
+  readonly out: string;
+  readonly resume: boolean;
+  readonly teachers: readonly string[];
+  readonly studentModel?: string;
+  readonly methods: readonly ComparedMethod[];
+  readonly seeds: readonly number[];
+  readonly fractions: readonly number[];
+  readonly data: TaskData;
+  readonly augmented: readonly string[];
+  readonly corpus?: string;
+  readonly keep: boolean;
+  /** The command line, for the report. */
+  readonly command: string;
+}
+
+/** The setting of a comparison, in OUT/comparison.json: what all cells have in common. */
+type Setting = Omit<Comparison, 'cells'> & { readonly format: 1; readonly key: string };
+
+const settingName = 'comparison.json';
+
+/**
+ * @throws KdxError `run-exists`, `run-mismatch`; `impossible-distillation` with the problems of all methods; those of training
+ */
+export async function compare(options: CompareOptions): Promise<CompareReport> {
+  const { out, progress } = options;
+  const specs = await cellSpecs(options);
+  await checkAll(specs, options);
+  const setting = await settingOf(options, await prepareCell(specs[0] as CellSpec, options));
+  for (const spec of specs) await checkFound(spec, options);
+  await writeFileAtomic(join(out, settingName), `${JSON.stringify(setting)}\n`);
+  let skipped = 0;
+  for (const [index, spec] of specs.entries()) {
+    options.signal.throwIfAborted();
+    const isDone = await fileExists(cellFile(out, spec));
+    // A lock beside a finished cell is one of another process at its end, or of one that was killed there.
+    if (isDone && !(await fileExists(cellLock(out, spec)))) continue;
+    if (!isDone) progress.message(`cell ${index + 1} of ${specs.length}: ${cellName(spec)}`);
+    try {
+      await runCell(spec, options, await prepareCell(spec, options), options);
+    } catch (error) {
+      if (!(error instanceof KdxError) || error.code !== 'run-locked') throw error;
+      if (isDone) continue;
+      progress.message(`note: ${cellName(spec)} is being trained by another process`);
+      skipped++;
+    }
+    await writeReport(out);
+  }
+  if (skipped > 0) progress.message(`note: ${skipped} cells are left to other processes`);
+  return writeReport(out);
+}
+
+/** The report on what is in a folder, written there as report.json, report.md and index.html. @throws KdxError `not-a-comparison` */
+export async function reportOn(out: string): Promise<CompareReport> {
+  if (!(await fileExists(join(out, settingName))))
+    throw new KdxError('not-a-comparison', `${out} has no ${settingName}`, {
+      suggestions: ['give the --out of an earlier kdx compare'],
+    });
+  return writeReport(out);
+}
+
+/** Seeds outermost, so that every method is seen once before any is repeated. */
+async function cellSpecs({ methods, seeds, fractions, augmented }: CompareOptions): Promise<CellSpec[]> {
+  const specs: CellSpec[] = [];
+  for (const seed of seeds)
+    for (const fraction of fractions)
+      for (const { name, recipe } of methods)
+        specs.push({ method: name, seed, fraction, recipe: await recipe(seed), augmented });
+  return specs;
+}
+
+/** Opens the first cell of each method, to say all that is wrong before anything is trained. */
+async function checkAll(specs: readonly CellSpec[], options: CompareOptions): Promise<void> {
+  const problems: { method: string; error: KdxError }[] = [];
+  const first = new Map([...specs].reverse().map((spec) => [spec.method, spec]));
+  for (const [method, spec] of [...first].reverse())
+    await prepareCell(spec, options).catch((error: unknown) => {
+      if (!(error instanceof KdxError)) throw error;
+      problems.push({ method, error });
+    });
+  const [one] = problems;
+  if (!one) return;
+  const isCommon = problems.length === first.size && problems.every(({ error }) => error.message === one.error.message);
+  if (isCommon) throw one.error;
+  throw new KdxError(
+    'impossible-distillation',
+    problems.map(({ method, error }) => `${method}: ${error.message}`).join('\n'),
+    { suggestions: [...new Set(problems.flatMap(({ error }) => error.suggestions))], cause: one.error },
+  );
+}
+
+/** @throws KdxError `run-mismatch` where a cell that is there is not the one to be trained */
+async function checkFound(spec: CellSpec, options: CompareOptions): Promise<void> {
+  const { out } = options;
+  const path = cellFile(out, spec);
+  if (!(await fileExists(path))) return;
+  const different = cellDifferences(await readStored<StoredCell>(path), spec, await prepareCell(spec, options));
+  if (different.length === 0) return;
+  const lines = different.map((line) => `  ${line}`).join('\n');
+  throw new KdxError('run-mismatch', `${cellName(spec)} in ${out} was made otherwise\n${lines}`, {
+    suggestions: ['another --out', 'another name for the method, as in --methods other=FILE'],
+  });
+}
+
+/** What is in the folder already, with `resume`, and the methods, seeds and fractions that are added to it. */
+async function settingOf(options: CompareOptions, prepared: Prepared): Promise<Setting> {
+  const { out, resume, data, engine, progress, signal, methods, seeds, fractions } = options;
+  const { maxLength } = prepared.train;
+  const key = sha256(
+    JSON.stringify([
+      prepared.teachers.map(({ hash }) => hash),
+      data.task.name,
+      maxLength,
+      sha256(JSON.stringify([data.train, data.dev])),
+    ]),
+  );
+  const path = join(out, settingName);
+  const names = await namesIn(out);
+  const found = names.includes(settingName) ? await readStored<Setting>(path) : undefined;
+  if (found && !resume)
+    throw new KdxError('run-exists', `${out} holds a comparison`, {
+      suggestions: ['--resume to go on with it', 'another --out'],
+    });
+  if (found && found.key !== key)
+    throw new KdxError(
+      'run-mismatch',
+      `the comparison in ${out} has another teacher, other data or another --max-length`,
+      {
+        suggestions: ['another --out for another comparison'],
+      },
+    );
+  // What a kill leaves of the first file is no reason to refuse.
+  if (!found && names.some((name) => !name.endsWith('.tmp')))
+    throw new KdxError('run-exists', `${out} is not empty`, {
+      suggestions: ['--out with a folder that is new or empty'],
+    });
+  const encoded = encodeExamples(prepared.tokenizer, data.dev, maxLength);
+  const rows = [];
+  for (const teacher of prepared.teachers)
+    rows.push(await teacherRows(teacher, encoded, ['logits'], { engine, maxLength, progress, signal }));
+  const logits = meanLogits(rows);
+  const { name, kind, labels, primary, metrics } = data.task;
+  const plan: Plan = {
+    methods: union(
+      found?.plan?.methods,
+      methods.map((method) => method.name),
+    ),
+    seeds: union(found?.plan?.seeds, seeds),
+    fractions: union(found?.plan?.fractions, fractions),
+  };
+  return {
+    format: 1,
+    key,
+    task: { name, kind, labels, primary, metrics },
+    teacher: {
+      ref: prepared.teachers.map(({ ref }) => ref).join(' + '),
+      parameters: prepared.teachers.reduce((sum, teacher) => sum + parametersOf(teacher), 0),
+      flops: prepared.teachers.reduce((sum, teacher) => sum + flopsOf(teacher), 0),
+      metrics: scoreTask(data.task, logits.data, encoded.labels).metrics,
+      devLogits: rowsOf(logits, kind),
+    },
+    devLabels: [...encoded.labels],
+    commands: union(found?.commands, [options.command]),
+    plan,
+  };
+}
+
+/** Names in a folder, none if it does not exist. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw fileError(error, folder);
+  }
+}
+
+function parametersOf({ config }: TeacherModel): number {
+  return parameterCount(classifierParameters(config, config.labels.length));
+}
+
+function flopsOf({ config }: TeacherModel): number {
+  const { hiddenSize: hidden, intermediateSize: intermediate } = config;
+  const layers = Math.max(...config.layerPlan) + 1;
+  return bertFlops({ layers, depth: config.layerPlan.length, hidden, intermediate, labels: config.labels.length }, 128);
+}
+
+async function readStored<T>(path: string): Promise<T> {
+  const text = await readFile(path, 'utf8');
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    throw new KdxError('invalid-json', `${path} is not JSON: ${(error as Error).message}`, {
+      suggestions: ['fetch it again from where it came, or delete it: a cell that is missing is trained again'],
+      cause: error,
+    });
+  }
+}
+
+/** Other processes, and cells copied from elsewhere, may have added to the plan. */
+async function writeReport(out: string): Promise<CompareReport> {
+  const setting = await readStored<Setting>(join(out, settingName));
+  const names = (await namesIn(join(out, 'cells'))).filter((name) => name.endsWith('.json')).sort();
+  const cells: StoredCell[] = [];
+  for (const name of names) cells.push(await readStored<StoredCell>(join(out, 'cells', name)));
+  const plan: Plan = {
+    methods: union(
+      setting.plan?.methods,
+      cells.map(({ method }) => method),
+    ),
+    seeds: union(
+      setting.plan?.seeds,
+      cells.map(({ seed }) => seed),
+    ),
+    fractions: union(
+      setting.plan?.fractions,
+      cells.map(({ fraction }) => fraction),
+    ),
+  };
+  const report = summarize({ ...setting, plan, cells });
+  await writeFileAtomic(join(out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+  await writeFileAtomic(join(out, 'report.md'), renderMarkdown(report));
+  await writeFileAtomic(join(out, 'index.html'), await renderHtml(report));
+  return report;
+}
+
+function union<T>(before: readonly T[] = [], now: readonly T[]): T[] {
+  return [...new Set([...before, ...now])];
+}
