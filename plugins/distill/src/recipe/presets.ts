@@ -43,12 +43,12 @@ export const presets = {
     },
   },
   pkd: {
-    summary: "Patient KD: also the first token of the teacher's layers",
+    summary: 'Patient KD: also the first token of each layer',
     source: 'Sun et al. 2019, arXiv 1908.09355, eq. 8',
     recipe: { stages: [{ name: 'distillation', losses: patient }] },
   },
   'pea-kd': {
-    summary: 'shuffled parameter sharing, pretraining on what the teacher makes of each example, then Patient KD',
+    summary: 'shared layers, then pretraining on how sure the teacher is',
     source: 'Cho & Kang 2020, arXiv 2009.14822',
     recipe: { student: { sharing: 'sps2' }, stages: [ptpStage, { name: 'distillation', losses: patient }] },
   },
@@ -63,7 +63,7 @@ export const presets = {
     recipe: { stages: [ptpStage, { name: 'distillation', losses: patient }] },
   },
   tinybert: {
-    summary: "TinyBERT's task distillation: first embeddings, hidden states and attention, then predictions",
+    summary: 'hidden states and attention first, then predictions',
     source: 'Jiao et al. 2020, arXiv 1909.10351, eq. 7 to 11; give --augmented for its data augmentation',
     recipe: {
       stages: [
@@ -78,12 +78,12 @@ export const presets = {
     },
   },
   'tinybert-general': {
-    summary: "TinyBERT's general distillation: a pretrained encoder teaches a small one on plain text",
+    summary: 'the same of a pretrained encoder, on plain text',
     source: 'Jiao et al. 2020, section 3.2; needs --corpus',
     recipe: { stages: [{ name: 'general', data: 'corpus', losses: [{ method: 'transformer' }], keep: 'last' }] },
   },
   distilbert: {
-    summary: 'triple loss on plain text: the masked-language teacher, masked tokens, direction of hidden states',
+    summary: 'triple loss of a masked language model, on plain text',
     source: 'Sanh et al. 2019, arXiv 1910.01108; needs --corpus and a teacher with a masked-language head',
     recipe: {
       student: { family: 'distilbert', init: { layers: 'ends', tokenTypes: 'drop' } },
@@ -99,7 +99,7 @@ export const presets = {
     },
   },
   'distilbert-task': {
-    summary: 'the task step of DistilBERT: labels and softened probabilities in equal parts',
+    summary: 'labels and softened probabilities in equal parts',
     source: 'Sanh et al. 2019, section 4.1 (the row marked D)',
     recipe: {
       stages: [
@@ -114,14 +114,14 @@ export const presets = {
     },
   },
   mixkd: {
-    summary: 'labels, mixed labels, and the teacher on mixtures of two sentences',
+    summary: "also the teacher's answers to mixtures of two sentences",
     source: 'Liang et al. 2021, arXiv 2011.00593, as far as published (see the method)',
     recipe: {
       stages: [{ name: 'distillation', losses: [{ method: 'label' }, { method: 'mixkd' }] }],
     },
   },
   'pretrained-kd': {
-    summary: 'the student is first pretrained on plain text by masked words, then distilled',
+    summary: 'masked words of plain text first, then the teacher',
     source: 'Turc et al. 2019, arXiv 1908.08962; needs --corpus',
     recipe: {
       stages: [
