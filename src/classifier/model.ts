@@ -1,7 +1,7 @@
 /** The inference graph of a classifier, with symbolic batch and length. */
 import { internal } from '../errors/index.ts';
 import { modelOf, withoutUnreadInputs, type Model, type Tensor } from '../graph/index.ts';
-import { bertClassifier, classifierParameters, type BertArchitecture } from '../nn/index.ts';
+import { bertClassifier, classifierParameters, type BertArchitecture, type Parameter } from '../nn/index.ts';
 import { GraphBuilder, type Value } from '../ops/index.ts';
 
 /** Names of the symbolic dimensions, as Optimum writes them. */
@@ -12,11 +12,13 @@ export const SEQUENCE = 'sequence_length';
  * Inputs input_ids, attention_mask and, for a model that has token types, token_type_ids, int64
  * [batch_size, sequence_length]; output logits, [batch_size, labels].
  * @param parameters tensors in graph layout that become initializers, or `inputs` to leave every parameter a graph input
+ * @param inPlaceOf what is read in place of a parameter, if anything
  */
 export function classifierModel(
   architecture: BertArchitecture,
   labels: number,
   parameters: ReadonlyMap<string, Tensor> | 'inputs',
+  inPlaceOf?: (g: GraphBuilder, parameter: Parameter, value: Value) => Value | undefined,
 ): Model {
   const g = new GraphBuilder();
   const shape = [BATCH, SEQUENCE];
@@ -26,9 +28,13 @@ export function classifierModel(
     tokenTypeIds: g.input('token_type_ids', 'int64', shape),
   };
   const values = new Map<string, Value>();
-  for (const { name, shape: dims } of classifierParameters(architecture, labels)) {
-    if (parameters === 'inputs') values.set(name, g.input(name, g.float, dims));
-    else values.set(name, g.initializer(name, parameters.get(name) ?? missing(name)));
+  for (const parameter of classifierParameters(architecture, labels)) {
+    const { name, shape: dims } = parameter;
+    const value =
+      parameters === 'inputs'
+        ? g.input(name, g.float, dims)
+        : g.initializer(name, parameters.get(name) ?? missing(name));
+    values.set(name, inPlaceOf?.(g, parameter, value) ?? value);
   }
   const { logits } = bertClassifier(g, architecture, (name) => values.get(name) ?? missing(name), inputs);
   g.output('logits', logits);

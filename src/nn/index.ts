@@ -1,6 +1,7 @@
 /** Models as graphs. */
 export * from './architecture.ts';
 export * from './bert.ts';
+export * from './fake-quantize.ts';
 export * from './flops.ts';
 export * from './layers.ts';
 export * from './loss.ts';

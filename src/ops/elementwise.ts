@@ -4,7 +4,7 @@ import { broadcastShapes } from './broadcast.ts';
 import { internal } from '../errors/index.ts';
 import type { Value } from './value.ts';
 
-type Unary = 'Abs' | 'Exp' | 'Identity' | 'Log' | 'Neg' | 'Reciprocal' | 'Sqrt';
+type Unary = 'Abs' | 'Exp' | 'Identity' | 'Log' | 'Neg' | 'Reciprocal' | 'Round' | 'Sqrt';
 type Binary = 'Add' | 'Sub' | 'Mul' | 'Div' | 'Pow' | 'Max' | 'Min';
 type Comparison = 'Equal' | 'Greater' | 'Less';
 type Logic = 'And' | 'Or';
@@ -79,6 +79,8 @@ export const elementwise: OpTable<Unary | Binary | Comparison | Logic | 'Not' | 
   Log: unary(({ g, inputs: [x], dy }) => [g.div(dy, x)]),
   Neg: unary(({ g, dy }) => [g.op('Neg', [dy])]),
   Reciprocal: unary(({ g, outputs: [y], dy }) => [g.op('Neg', [g.mul(dy, g.mul(y as Value, y as Value))])]),
+  // Half to even. The derivative is 0 almost everywhere.
+  Round: unary('none'),
   Sqrt: unary(({ g, outputs: [y], dy }) => [g.div(g.scale(dy, 0.5), y as Value)]),
   And: comparison(),
   Or: comparison(),

@@ -5,7 +5,7 @@ import type { GraphBuilder } from './builder.ts';
 import type { OpEntry, OpTable } from './entry.ts';
 import { isStatic, normalizeAxis, type Value } from './value.ts';
 
-type AxesReduction = 'ReduceLogSumExp' | 'ReduceMean' | 'ReduceSumSquare';
+type AxesReduction = 'ReduceLogSumExp' | 'ReduceMax' | 'ReduceMean' | 'ReduceSumSquare';
 
 function reducedShape(shape: Shape, axes: readonly number[], keepdims: number): Shape {
   const reduced = new Set(axes.map((axis) => normalizeAxis(axis, shape.length)));
@@ -48,6 +48,12 @@ export const reduce: OpTable<AxesReduction | 'ReduceSum'> = {
     },
     traits: { constantInputs: [1] },
   },
+  // Equal maxima share the gradient.
+  ReduceMax: reduction(({ g, inputs: [x], outputs: [y], attributes: { axes }, dy }) => {
+    const isMax = g.op('Cast', [g.op('Equal', [x, keptDims(g, y as Value, x, axes)])], { to: x.dtype });
+    const count = g.sum(isMax, axes, 1);
+    return [g.mul(g.div(isMax, count), keptDims(g, dy, x, axes))];
+  }),
   ReduceMean: reduction(({ g, inputs: [x], attributes: { axes }, dy }) => {
     const count = axes.reduce((n, axis) => n * (x.shape[normalizeAxis(axis, x.shape.length)] as number), 1);
     return [expandTo(g, g.scale(keptDims(g, dy, x, axes), 1 / count), x.shape)];

@@ -36,6 +36,7 @@ export interface Signatures {
   Or: Binary;
   Pow: Binary;
   Reciprocal: Unary;
+  Round: Unary;
   Sqrt: Unary;
   Sub: Binary;
   Where: Signature<[condition: Value, a: Value, b: Value]>;
@@ -53,6 +54,7 @@ export interface Signatures {
   MatMul: Binary;
   // reduce
   ReduceLogSumExp: AxesReduction;
+  ReduceMax: AxesReduction;
   ReduceMean: AxesReduction;
   ReduceSum: Signature<[x: Value, axes: Value], { keepdims?: number }>;
   ReduceSumSquare: AxesReduction;

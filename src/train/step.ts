@@ -32,6 +32,11 @@ export interface Objective {
   /** Trained parameters. Those that the loss does not depend on are left alone: no update, no weight decay. */
   readonly parameters: readonly Parameter[];
   readonly regression: boolean;
+  /**
+   * What the loss reads in place of a parameter, if anything (its rounded values). The gradient with respect to it is
+   * taken as that of the parameter: the straight-through estimator (Bengio et al. 2013, arXiv 1308.3432).
+   */
+  readonly inPlaceOf?: (g: GraphBuilder, parameter: Parameter, value: Value) => Value | undefined;
   /** A scalar loss, and further scalars to report. */
   loss(context: StepContext): { readonly loss: Value; readonly metrics?: Readonly<Record<string, Value>> };
 }
@@ -96,15 +101,18 @@ export function buildStep(objective: Objective, bucket: Bucket, options: StepOpt
   const g = new GraphBuilder(options.float ?? 'float32');
   const { rows, length } = bucket;
   const matrix = [rows, length];
-  const parameters = new Map<string, { parameter: Parameter; value: Value }>();
-  for (const parameter of objective.parameters)
-    parameters.set(parameter.name, { parameter, value: g.input(parameter.name, g.float, parameter.shape) });
+  const parameters = new Map<string, { parameter: Parameter; value: Value; read: Value }>();
+  for (const parameter of objective.parameters) {
+    const value = g.input(parameter.name, g.float, parameter.shape);
+    const read = g.scope('parameters', () => objective.inPlaceOf?.(g, parameter, value) ?? value);
+    parameters.set(parameter.name, { parameter, value, read });
+  }
   const sites: DropoutSite[] = [];
   const { loss, metrics = {} } = g.scope('forward', () =>
     objective.loss({
       g,
       bucket,
-      parameter: (name) => parameters.get(name)?.value ?? missing(name),
+      parameter: (name) => parameters.get(name)?.read ?? missing(name),
       inputs: {
         inputIds: g.input('input_ids', 'int64', matrix),
         attentionMask: g.input('attention_mask', 'int64', matrix),
@@ -121,7 +129,7 @@ export function buildStep(objective: Objective, bucket: Bucket, options: StepOpt
     gradients(
       g,
       loss,
-      all.map(({ value }) => value),
+      all.map(({ read }) => read),
     ),
   );
   const reached = all.flatMap((entry, i) => {

@@ -106,6 +106,12 @@ export const samples: { readonly [T in OpType]: readonly Sample[] } = {
     one('scalar branch', (g, d) => g.op('Where', [d.bool([3, 4]), d.value([3, 4]), g.scalar(0)])),
   ],
   Erf: [one('float32 only', (g, d) => g.op('Erf', [d.value([3, 4], -2, 2)]), 'float32')],
+  Round: [
+    one('a factor', (g, d) => {
+      const x = d.apart([3, 4]);
+      return g.mul(x, g.op('Round', [g.scale(x, 2.01)]));
+    }),
+  ],
   Relu: [one('away from 0', (g, d) => g.op('Relu', [d.apart([3, 4])]))],
   Sigmoid: unary((g, x) => g.op('Sigmoid', [x]), -3, 3),
   Softmax: [
@@ -142,6 +148,10 @@ export const samples: { readonly [T in OpType]: readonly Sample[] } = {
   ReduceLogSumExp: [
     one('last axis', (g, d) => g.op('ReduceLogSumExp', [d.value([3, 4], -3, 3)], { axes: [1], keepdims: 1 })),
     one('dropped axes', (g, d) => g.op('ReduceLogSumExp', [d.value([2, 3, 4])], { axes: [0, 2], keepdims: 0 })),
+  ],
+  ReduceMax: [
+    one('kept', (g, d) => g.op('ReduceMax', [d.apart([3, 4])], { axes: [1], keepdims: 1 })),
+    one('dropped', (g, d) => g.op('ReduceMax', [d.apart([2, 3, 2])], { axes: [0, -1], keepdims: 0 })),
   ],
   ReduceMean: [
     one('kept', (g, d) => g.op('ReduceMean', [d.value([2, 3, 4])], { axes: [-1], keepdims: 1 })),

@@ -25,6 +25,7 @@ import { methodNamed } from './methods/index.ts';
 import type { DrawnBatch, MethodContext, Shapes } from './methods/method.ts';
 import { ptpLabelNames } from './ptp.ts';
 import type { LossRecipe, StageRecipe } from './recipe/schema.ts';
+import { roundedParameter } from './rounding.ts';
 import { frozenParameters, isInStep, stepModel, stepTeacher, studentParameters, tapInput } from './step-models.ts';
 import { initialize } from './student.ts';
 import type { TeacherRows } from './teacher-cache.ts';
@@ -122,6 +123,7 @@ export function stageObjective(
   return {
     parameters: stageParameters(recipe, shapes),
     regression: shapes.regression,
+    ...(recipe.quantize && { inPlaceOf: roundedParameter(recipe.quantize) }),
     loss(step: StepContext) {
       const { g } = step;
       let teacher: MethodContext['teacher'] | undefined;
@@ -287,7 +289,10 @@ async function openEvaluation({
     return { evaluate: async () => ({}), primary: '', better: 'higher', release: async () => undefined };
   const labels = recipe.ptp ? ptpLabelNames.length : config.labels.length;
   const names = classifierParameters(config, labels).map(({ name }) => name);
-  const session = await engine.createSession(classifierModel(config, labels, 'inputs'), { name: 'evaluation' });
+  const session = await engine.createSession(
+    classifierModel(config, labels, 'inputs', recipe.quantize && roundedParameter(recipe.quantize)),
+    { name: 'evaluation' },
+  );
   const evaluate = async (state: TrainingState) => {
     const run = async (inputs: Readonly<Record<string, Tensor>>) => {
       const used = Object.fromEntries(session.inputs.flatMap((name) => (inputs[name] ? [[name, inputs[name]]] : [])));

@@ -91,7 +91,7 @@ export const presets = {
         {
           name: 'pretraining',
           data: 'corpus',
-          losses: [{ method: 'distilbert' }],
+          losses: [{ method: 'distilbert', masking: { selection: 'rare' } }],
           keep: 'last',
           train: { lr: 5e-4, warmup: 0.05, betas: [0.9, 0.98], eps: 1e-6, weightDecay: 0, clipNorm: 5 },
         },
@@ -118,6 +118,23 @@ export const presets = {
     source: 'Liang et al. 2021, arXiv 2011.00593, as far as published (see the method)',
     recipe: {
       stages: [{ name: 'distillation', losses: [{ method: 'label' }, { method: 'mixkd' }] }],
+    },
+  },
+  qat: {
+    summary: 'labels and teacher, on weights rounded as they are exported',
+    source: 'Jacob et al. 2018, arXiv 1712.05877, with the straight-through estimator of Bengio et al. 2013',
+    recipe: {
+      stages: [
+        {
+          name: 'quantized',
+          quantize: { scheme: 'weight4' },
+          losses: [
+            { method: 'label', weight: 0.3 },
+            { method: 'kd', weight: 0.7 },
+          ],
+          train: { lr: 2e-5 },
+        },
+      ],
     },
   },
   'pretrained-kd': {

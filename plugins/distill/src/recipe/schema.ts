@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { stageTrainSchema, trainSchema } from 'kdx/recipe';
 import { methods, type MethodName } from '../methods/index.ts';
 import { ptpSchema } from '../ptp.ts';
+import { roundingSchema } from '../rounding.ts';
 import { studentSchema } from './student-schema.ts';
 
 /** One loss of a stage: the options of a method, and its weight in the sum. */
@@ -24,6 +25,8 @@ export const stageSchema = z.strictObject({
   /** Train on what the teacher makes of each example, with a head of four classes (Pea-KD), not on the task's labels. */
   ptp: ptpSchema.optional(),
   losses: z.array(lossSchema).nonempty(),
+  /** Train on weights as a scheme of `kdx export --quantize` rounds them (quantization-aware). */
+  quantize: roundingSchema.optional(),
   /** `best`: the parameters that did best on the development examples. `last`: those at the end, without measuring. */
   keep: z.enum(['best', 'last']).default('best'),
   /** What differs from the recipe's `train`. */
