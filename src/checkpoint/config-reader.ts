@@ -1,22 +1,22 @@
 /** Reads config.json: every mistake in it is reported at once. */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KdxError } from '../errors/index.ts';
 import { fileError } from '../files/index.ts';
 import { plainPlan, type Activation, type Family } from '../nn/index.ts';
 import { configKeys, distilBertFixed, type BertConfig, type BertProblemType } from './bert-config.ts';
 import type { JsonObject } from './json.ts';
-import { isObject, parseJson } from './json.ts';
+import { isObject, parseJson, readJsonText, shown } from './json.ts';
 
 export const supportedModelTypes: readonly Family[] = ['bert', 'distilbert'];
 
-const activations: Readonly<Record<string, Activation>> = {
-  gelu: 'gelu',
-  gelu_python: 'gelu',
-  gelu_new: 'gelu_new',
-  gelu_pytorch_tanh: 'gelu_new',
-  relu: 'relu',
-};
+const activations: ReadonlyMap<string, Activation> = new Map([
+  ['gelu', 'gelu'],
+  ['gelu_python', 'gelu'],
+  ['gelu_new', 'gelu_new'],
+  ['gelu_pytorch_tanh', 'gelu_new'],
+  ['relu', 'relu'],
+]);
 
 /** Values that change the computation in a way kdx does not know, with the only value it does. */
 const fixed: Readonly<Record<string, unknown>> = {
@@ -39,7 +39,7 @@ export async function readConfig(path: string): Promise<BertConfig> {
   let text: string;
   try {
     if ((await stat(path)).isDirectory()) file = join(path, 'config.json');
-    text = await readFile(file, 'utf8');
+    text = await readJsonText(file);
   } catch (error) {
     throw fileError(error, file);
   }
@@ -58,7 +58,7 @@ export function parseConfig(raw: JsonObject, source: string): BertConfig {
   const type = raw['model_type'];
   const family = supportedModelTypes.find((known) => known === type);
   if (family === undefined) {
-    const what = type === undefined ? 'has no model_type' : `has model_type ${JSON.stringify(type)}`;
+    const what = type === undefined ? 'has no model_type' : `has model_type ${shown(type)}`;
     throw new KdxError('unsupported-model-type', `${source} ${what}`, {
       suggestions: [`supported model types: ${supportedModelTypes.join(', ')}`],
     });
@@ -80,7 +80,7 @@ function readFields(raw: JsonObject, family: Family, problems: string[]): BertCo
 
   for (const [key, only] of Object.entries(fixed))
     if ((raw[key] ?? only) !== only)
-      problems.push(`${key} is ${JSON.stringify(raw[key])}, only ${JSON.stringify(only)} is supported`);
+      problems.push(`${key} is ${shown(raw[key])}, only ${JSON.stringify(only)} is supported`);
   const vocabSize = size('vocab_size');
   const before = problems.length;
   const hiddenSize = size(keys.hiddenSize);
@@ -126,7 +126,7 @@ function integer(
 ): number {
   const value = raw[key] ?? fallback;
   if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
-  problems.push(`${key} is ${JSON.stringify(value) ?? 'missing'}, expected an integer from ${min} to ${max}`);
+  problems.push(`${key} is ${shown(value)}, expected an integer from ${min} to ${max}`);
   return min;
 }
 
@@ -140,14 +140,14 @@ function number(
 ): number {
   const value = raw[key] ?? fallback;
   if (typeof value === 'number' && allowed(value)) return value;
-  problems.push(`${key} is ${JSON.stringify(value)}, expected ${range}`);
+  problems.push(`${key} is ${shown(value)}, expected ${range}`);
   return fallback;
 }
 
 function readActivation(raw: JsonObject, key: string, problems: string[]): Activation {
-  const activation = activations[String(raw[key] ?? 'gelu')];
+  const activation = activations.get((raw[key] ?? 'gelu') as string);
   if (activation !== undefined) return activation;
-  problems.push(`${key} is ${JSON.stringify(raw[key])}, expected ${Object.keys(activations).join(', ')}`);
+  problems.push(`${key} is ${shown(raw[key])}, expected ${[...activations.keys()].join(', ')}`);
   return 'gelu';
 }
 
@@ -161,18 +161,18 @@ function readLabels(raw: JsonObject, problems: string[]): readonly string[] {
   const labels = names.map((_, id) => (id2label as JsonObject)[String(id)]);
   const isName = (label: unknown) => typeof label === 'string' || typeof label === 'number';
   if (labels.length === 0 || !labels.every(isName))
-    problems.push(`id2label is ${JSON.stringify(id2label)}, expected a name for each class 0, 1, 2, ...`);
+    problems.push(`id2label is ${shown(id2label)}, expected a name for each class 0, 1, 2, ...`);
   else if (new Set(labels.map(String)).size < labels.length) problems.push('id2label gives two classes the same name');
   if ((raw['num_labels'] ?? labels.length) !== labels.length)
-    problems.push(`num_labels is ${JSON.stringify(raw['num_labels'])} but id2label has ${labels.length} entries`);
-  return labels.map(String);
+    problems.push(`num_labels is ${shown(raw['num_labels'])} but id2label has ${labels.length} entries`);
+  return labels.filter(isName).map(String);
 }
 
 function readProblemType(raw: JsonObject, labels: number, problems: string[]): BertProblemType {
   const byCount = labels === 1 ? 'regression' : 'single_label_classification';
   const type = raw['problem_type'] ?? byCount;
   if (type !== 'regression' && type !== 'single_label_classification')
-    problems.push(`problem_type is ${JSON.stringify(type)}, expected regression or single_label_classification`);
+    problems.push(`problem_type is ${shown(type)}, expected regression or single_label_classification`);
   else if (type !== byCount && labels > 0)
     problems.push(`problem_type is ${type}, which does not fit ${labels} label(s)`);
   return byCount;
@@ -183,7 +183,7 @@ function readLayerPlan(raw: JsonObject, layers: number, depthKey: string, proble
   if (plan === undefined) return plainPlan(layers);
   const problem = layerPlanProblem(plan, layers, depthKey);
   if (problem === undefined) return plan as number[];
-  problems.push(`kdx_layer_plan is ${JSON.stringify(plan)}, ${problem}`);
+  problems.push(`kdx_layer_plan is ${shown(plan)}, ${problem}`);
   return plainPlan(layers);
 }
 
@@ -196,7 +196,7 @@ function readSwappedDepths(
   if (depths === undefined) return {};
   const isDepth = (depth: unknown) => Number.isInteger(depth) && (depth as number) >= 0 && (depth as number) < layers;
   if (Array.isArray(depths) && depths.every(isDepth)) return { swappedDepths: depths as number[] };
-  problems.push(`kdx_swapped_depths is ${JSON.stringify(depths)}, expected depths from 0 to ${layers - 1}`);
+  problems.push(`kdx_swapped_depths is ${shown(depths)}, expected depths from 0 to ${layers - 1}`);
   return {};
 }
 

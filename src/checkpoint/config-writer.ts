@@ -49,7 +49,7 @@ export function configToJson(config: BertConfig, kind: CheckpointKind = 'classif
     ...(config.layerPlan.some((layer, depth) => layer !== depth) && { kdx_layer_plan: config.layerPlan }),
     ...(swappedDepths.length > 0 && { kdx_swapped_depths: swappedDepths }),
   };
-  const kept = Object.entries(raw).filter(([key]) => !ownKeys.has(key) && !(key in written));
+  const kept = Object.entries(raw).filter(([key]) => !ownKeys.has(key) && !Object.hasOwn(written, key));
   return { ...written, ...Object.fromEntries(kept) };
 }
 

@@ -2,7 +2,7 @@
 import { KdxError } from '../errors/index.ts';
 import type { DType } from '../graph/index.ts';
 import { byteLength } from '../graph/index.ts';
-import { duplicateKey, isObject, parseJson } from './json.ts';
+import { cut, duplicateKey, isObject, maxJsonBytes, parseJson, shown } from './json.ts';
 
 /** A dtype that safetensors can hold: kdx's dtypes without strings and 4-bit types. */
 export type SafetensorsDType = Exclude<DType, 'string' | 'int4' | 'uint4'>;
@@ -24,8 +24,8 @@ export interface SafetensorsHeader {
   readonly dataStart: number;
 }
 
-/** The reference implementation's bound; a longer header is taken for a lie. */
-export const maxHeaderBytes = 100_000_000;
+/** Axes of a tensor; more are a lie that would fill messages. */
+const maxRank = 64;
 
 /** Bytes of the little-endian header length that opens the file. */
 export const lengthBytes = 8;
@@ -63,8 +63,9 @@ export function corrupt(path: string, what: string, cause?: unknown): KdxError {
 export function headerLength(path: string, first: Uint8Array, fileBytes: number): number {
   if (first.byteLength < lengthBytes) throw corrupt(path, `it has ${fileBytes} bytes, a header needs more`);
   const claimed = new DataView(first.buffer, first.byteOffset, lengthBytes).getBigUint64(0, true);
-  if (claimed > BigInt(maxHeaderBytes))
-    throw corrupt(path, `its header claims ${claimed} bytes, the most allowed is ${maxHeaderBytes}`);
+  // The reference implementation has the same bound.
+  if (claimed > BigInt(maxJsonBytes))
+    throw corrupt(path, `its header claims ${claimed} bytes, the most allowed is ${maxJsonBytes}`);
   if (claimed > BigInt(fileBytes - lengthBytes))
     throw corrupt(path, `its header claims ${claimed} bytes, but the file has ${fileBytes}`);
   return Number(claimed);
@@ -79,7 +80,7 @@ export function parseHeader(path: string, header: Uint8Array, dataBytes: number)
   const json = parseJson(text, (reason, cause) => corrupt(path, `its header is not JSON (${reason})`, cause));
   if (!isObject(json)) throw corrupt(path, 'its header is not a JSON object');
   const twice = duplicateKey(text);
-  if (twice !== undefined) throw corrupt(path, `its header has the key "${twice}" twice`);
+  if (twice !== undefined) throw corrupt(path, `its header has the key "${cut(twice)}" twice`);
 
   const { __metadata__: metadata, ...tensors } = json;
   const entries = Object.entries(tensors).map(([name, value]) => parseEntry(path, name, value, dataBytes));
@@ -88,17 +89,17 @@ export function parseHeader(path: string, header: Uint8Array, dataBytes: number)
 }
 
 function parseEntry(path: string, name: string, value: unknown, dataBytes: number): SafetensorsEntry {
-  const bad = (what: string) => corrupt(path, `tensor ${name} ${what}`);
+  const bad = (what: string) => corrupt(path, `tensor ${cut(name)} ${what}`);
   if (!isObject(value)) throw bad('is not described by an object');
-  const dtype = dtypesByName.get(String(value['dtype']));
+  const dtype = dtypesByName.get(value['dtype'] as string);
   if (dtype === undefined)
-    throw new KdxError('unsupported-dtype', `tensor ${name} of ${path} has dtype ${JSON.stringify(value['dtype'])}`, {
+    throw new KdxError('unsupported-dtype', `tensor ${cut(name)} of ${path} has dtype ${shown(value['dtype'])}`, {
       suggestions: [`supported are ${[...dtypesByName.keys()].join(', ')}`],
     });
   const dims = value['shape'];
-  if (!isSizes(dims)) throw bad(`has shape ${JSON.stringify(dims)}`);
+  if (!isSizes(dims) || dims.length > maxRank) throw bad(`has shape ${shown(dims)}`);
   const offsets = value['data_offsets'];
-  if (!isSizes(offsets) || offsets.length !== 2) throw bad(`has data_offsets ${JSON.stringify(offsets)}`);
+  if (!isSizes(offsets) || offsets.length !== 2) throw bad(`has data_offsets ${shown(offsets)}`);
   const [begin, end] = offsets as [number, number];
   if (begin > end) throw bad(`ends (${end}) before it begins (${begin})`);
   if (end > dataBytes) throw bad(`ends at byte ${end} of the data, but the file holds only ${dataBytes}`);

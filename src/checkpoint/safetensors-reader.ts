@@ -4,7 +4,8 @@ import { open } from 'node:fs/promises';
 import { fileError } from '../files/index.ts';
 import type { Tensor } from '../graph/index.ts';
 import { allocate, bytesOf, elementCount, tensor } from '../graph/index.ts';
-import type { SafetensorsHeader } from './safetensors-header.ts';
+import { regularFile } from './json.ts';
+import type { SafetensorsDType, SafetensorsHeader } from './safetensors-header.ts';
 import { corrupt, headerLength, lengthBytes, parseHeader } from './safetensors-header.ts';
 
 /** One read call takes less than 2 GiB. */
@@ -33,7 +34,7 @@ export async function readSafetensors(path: string): Promise<Safetensors> {
     const { entries, metadata, dataStart } = await readHeader(path, file);
     const tensors = new Map<string, Tensor>();
     for (const { name, dtype, dims, begin, end } of entries) {
-      const value = tensor(dtype, dims, allocate(dtype, elementCount(dims)));
+      const value = tensor(dtype, dims, allocateFor(path, name, dtype, elementCount(dims)));
       const got = await readInto(file, bytesOf(value), dataStart + begin);
       if (got < end - begin) throw corrupt(path, `it ends inside tensor ${name}`);
       tensors.set(name, value);
@@ -42,9 +43,19 @@ export async function readSafetensors(path: string): Promise<Safetensors> {
   });
 }
 
+/** A sparse file holds more than any memory. */
+function allocateFor(path: string, name: string, dtype: SafetensorsDType, count: number) {
+  try {
+    return allocate(dtype, count);
+  } catch (error) {
+    throw corrupt(path, `tensor ${name} has ${count} elements, more than fit in memory`, error);
+  }
+}
+
 async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
   let file: FileHandle | undefined;
   try {
+    await regularFile(path);
     file = await open(path, 'r');
     return await use(file);
   } catch (error) {

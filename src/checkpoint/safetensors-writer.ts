@@ -3,7 +3,8 @@ import { internal } from '../errors/index.ts';
 import { writeFileAtomic } from '../files/index.ts';
 import type { Tensor } from '../graph/index.ts';
 import { bytesOf } from '../graph/index.ts';
-import { lengthBytes, maxHeaderBytes, safetensorsNames } from './safetensors-header.ts';
+import { maxJsonBytes } from './json.ts';
+import { lengthBytes, safetensorsNames } from './safetensors-header.ts';
 
 /** Replaced whole or not at all; tensors are written in map order without gaps. Transformers needs `format: 'pt'`. */
 export async function writeSafetensors(
@@ -37,7 +38,7 @@ function encodeHeader(tensors: ReadonlyMap<string, Tensor>, metadata: Readonly<R
   }
   const json = Buffer.from(`{${members.join(',')}}`);
   const length = Math.ceil(json.byteLength / 8) * 8;
-  if (length > maxHeaderBytes) throw internal(`a safetensors header of ${length} bytes`);
+  if (length > maxJsonBytes) throw internal(`a safetensors header of ${length} bytes`);
   const header = Buffer.alloc(lengthBytes + length, ' ');
   header.writeBigUInt64LE(BigInt(length));
   json.copy(header, lengthBytes);

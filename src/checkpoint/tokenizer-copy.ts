@@ -3,7 +3,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { KdxError } from '../errors/index.ts';
 import { fileError, writeFileAtomic } from '../files/index.ts';
-import { isObject, parseJson } from './json.ts';
+import { isObject, parseJson, readJsonText } from './json.ts';
 import { tokenizerFileNames } from './weight-files.ts';
 
 /** Copies the tokenizer files that `from` has, each whole or not at all. */
@@ -33,7 +33,7 @@ export async function omitTokenTypes(dir: string): Promise<void> {
       suggestions: ['copy or download the file again'],
       cause,
     });
-  const json = parseJson(await readFile(path, 'utf8'), invalid);
+  const json = parseJson(await readJsonText(path), invalid);
   if (!isObject(json)) throw invalid('another value');
   const changed = { ...json, model_input_names: ['input_ids', 'attention_mask'] };
   await writeFileAtomic(path, `${JSON.stringify(changed, null, 2)}\n`);

@@ -1,9 +1,9 @@
 /** Which files of a folder hold the weights: model.safetensors, or the shards of an index. */
-import { readFile, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KdxError } from '../errors/index.ts';
 import { fileError } from '../files/index.ts';
-import { isObject, parseJson } from './json.ts';
+import { isObject, parseJson, readJsonText, shown } from './json.ts';
 
 export const singleFile = 'model.safetensors';
 export const indexFile = 'model.safetensors.index.json';
@@ -58,17 +58,16 @@ export function checkNames(names: readonly string[], where: string): void {
 export async function readIndex(path: string): Promise<Map<string, readonly string[]>> {
   const corrupt = (what: string, cause?: unknown) =>
     new KdxError('corrupt-index', `${path}: ${what}`, { suggestions: ['copy or download the file again'], cause });
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw fileError(error, path);
-  });
-  const json = parseJson(text, (reason, cause) => corrupt(`not JSON (${reason})`, cause));
+  const json = parseJson(await readJsonText(path), (reason, cause) => corrupt(`not JSON (${reason})`, cause));
   const weightMap = isObject(json) ? json['weight_map'] : undefined;
   if (!isObject(weightMap) || Object.keys(weightMap).length === 0) throw corrupt('it has no weight_map');
   const shards = new Map<string, string[]>();
   for (const [name, shard] of Object.entries(weightMap)) {
     if (typeof shard !== 'string' || !/^[\w-][\w.-]*\.safetensors$/.test(shard))
-      throw corrupt(`tensor ${name} is in ${JSON.stringify(shard)}, which is no safetensors file of the folder`);
-    shards.set(shard, [...(shards.get(shard) ?? []), name]);
+      throw corrupt(`tensor ${name} is in ${shown(shard)}, which is no safetensors file of the folder`);
+    const names = shards.get(shard);
+    if (names) names.push(name);
+    else shards.set(shard, [name]);
   }
   return shards;
 }

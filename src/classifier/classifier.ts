@@ -136,7 +136,7 @@ export interface Classifier {
 /**
  * @param options of the session
  * @throws KdxError `invalid-model`, `corrupt-onnx`, `not-a-classifier`; and when it runs, `label-mismatch`,
- *   `sequence-too-long`
+ *   `sequence-too-long`, and of an ONNX file `invalid-model`
  */
 export async function openClassifier(
   source: ClassifierSource,
@@ -158,7 +158,10 @@ export async function openClassifier(
   const labels = labelNames.length;
   const run: RunBatch = async (inputs) => {
     const feeds = Object.fromEntries(session.inputs.map((input) => [input, inputs[input] as Tensor]));
-    const logits = (await session.run({ feeds, fetch: ['logits'] }))['logits'] as Tensor;
+    const results = await session.run({ feeds, fetch: ['logits'] }).catch((error: unknown) => {
+      throw source.onnxFile === undefined ? error : failedRun(name, error);
+    });
+    const logits = results['logits'] as Tensor;
     if (logits.dims.at(-1) !== labels)
       throw new KdxError(
         'label-mismatch',
@@ -184,6 +187,16 @@ export async function openClassifier(
 async function explainFailure(error: unknown, { onnxFile, model }: ClassifierSource): Promise<never> {
   if (onnxFile !== undefined && error instanceof KdxError && error.code === 'invalid-model') await model();
   throw error;
+}
+
+/** A file that loads may still take other shapes than a classifier's, or fail on them: its fault, not ours. */
+function failedRun(name: string, error: unknown): unknown {
+  if (error instanceof KdxError) return error;
+  const reason = (error as Error).message.replace(/^internal: /, '');
+  return new KdxError('invalid-model', `${name} loads, but does not run as a classifier: ${reason}`, {
+    suggestions: [`kdx inspect ${name}`],
+    cause: error,
+  });
 }
 
 const inputNames: readonly string[] = ['input_ids', 'attention_mask', 'token_type_ids'];

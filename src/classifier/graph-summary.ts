@@ -102,7 +102,9 @@ function equalInitializers(graph: Graph): string[][] {
   for (const [name, value] of graph.initializers) {
     const content = value.dtype === 'string' ? JSON.stringify(value.data) : bytesOf(value);
     const key = `${value.dtype} [${value.dims.join()}] ${sha256(content)}`;
-    byContent.set(key, [...(byContent.get(key) ?? []), name]);
+    const names = byContent.get(key);
+    if (names) names.push(name);
+    else byContent.set(key, [name]);
   }
   return [...byContent.values()];
 }

@@ -8,7 +8,7 @@ import { externalReader } from './external-files.ts';
 import { corrupt, unsupported } from './faults.ts';
 import { attributeCodes, dtypeOfCode, proto, type onnx } from './proto.ts';
 import { scanModel } from './scan.ts';
-import { decodeTensor, dtypeOrFail, safeInteger, textOf, type Source } from './tensor-decoding.ts';
+import { checkRank, decodeTensor, dtypeOrFail, safeInteger, textOf, type Source } from './tensor-decoding.ts';
 
 const attributeTypes = new Map(Object.entries(attributeCodes).map(([type, code]) => [code, type as Attribute['type']]));
 
@@ -20,6 +20,7 @@ function decodeInfo(message: onnx.IValueInfoProto, { file }: Source): ValueInfo 
   const type = message.type?.tensorType;
   const dtype = dtypeOfCode(type?.elemType ?? 0);
   if (!dtype) return undefined;
+  checkRank(type?.shape?.dim?.length ?? 0, file, `value ${name}`);
   const shape = type?.shape?.dim?.map((dim, i): Dim => {
     if (dim.dimParam) return dim.dimParam;
     const size = safeInteger(dim.dimValue ?? -1, file, `a dimension of ${name}`);

@@ -10,6 +10,15 @@ export type ReadExternal = (location: string, offset: number, expected: number, 
 
 /** Most bytes that one read call is asked for. */
 const READ_SIZE = 2 ** 30;
+/** Characters of a location in a message. */
+const MOST_SHOWN = 200;
+
+interface DataFile {
+  readonly path: string;
+  readonly size: number;
+  unread: number;
+  readonly ranges: Map<string, Uint8Array>;
+}
 
 /** Whether a location names a file in or below the model's folder. */
 export function isInside(location: string): boolean {
@@ -23,9 +32,12 @@ function within(folder: string, path: string): boolean {
   return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
-function unsafe(file: string, location: string, why: string): KdxError {
-  const what = `${file}: external data ${JSON.stringify(location)} ${why}`;
-  return new KdxError('unsafe-external-data', what, { suggestions: ["keep the data file in the model's folder"] });
+function unsafe(file: string, location: string, why: string, cause?: unknown): KdxError {
+  const what = `${file}: external data ${JSON.stringify(location.slice(0, MOST_SHOWN))} ${why}`;
+  return new KdxError('unsafe-external-data', what, {
+    suggestions: ["keep the data file in the model's folder"],
+    cause,
+  });
 }
 
 function readRange(path: string, offset: number, bytes: Uint8Array): void {
@@ -44,11 +56,13 @@ function readRange(path: string, offset: number, bytes: Uint8Array): void {
 /**
  * A reader of the external files of one model.
  * @param folders the folders that locations may lead into, links resolved; the first is what locations are relative to.
- * Equal ranges share memory; overlapping ones are refused, so that no more is read than the files hold.
+ * Equal ranges share memory; overlapping ones are refused, whatever the location is spelt, so that no more is read than the
+ * files hold.
  * @throws KdxError `unsafe-external-data`, `missing-external-data`, `corrupt-onnx`
  */
 export function externalReader(file: string, folders: readonly [string, ...string[]]): ReadExternal {
-  const files = new Map<string, { path: string; size: number; unread: number; ranges: Map<string, Uint8Array> }>();
+  const byLocation = new Map<string, DataFile>();
+  const byPath = new Map<string, DataFile>();
 
   const find = (location: string) => {
     if (!isInside(location)) throw unsafe(file, location, 'leads out of its folder');
@@ -56,7 +70,10 @@ export function externalReader(file: string, folders: readonly [string, ...strin
     try {
       path = realpathSync(join(folders[0], location));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw fileError(error, join(folders[0], location));
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ELOOP' || code === 'ENAMETOOLONG')
+        throw unsafe(file, location, code === 'ELOOP' ? 'is a link in a circle' : 'is too long a name', error);
+      if (code !== 'ENOENT') throw fileError(error, join(folders[0], location));
       const what = `${file}: its weights are in ${join(folders[0], location)}, which does not exist`;
       const suggestions = [`put ${location} beside ${file}`];
       throw new KdxError('missing-external-data', what, { suggestions, cause: error });
@@ -64,13 +81,14 @@ export function externalReader(file: string, folders: readonly [string, ...strin
     if (!folders.some((folder) => within(folder, path))) throw unsafe(file, location, `is a link to ${path}`);
     const stats = statSync(path);
     if (!stats.isFile()) throw unsafe(file, location, 'is not a file');
-    const found = { path, size: stats.size, unread: stats.size, ranges: new Map<string, Uint8Array>() };
-    files.set(location, found);
+    const found = byPath.get(path) ?? { path, size: stats.size, unread: stats.size, ranges: new Map() };
+    byPath.set(path, found);
+    byLocation.set(location, found);
     return found;
   };
 
   return (location, offset, expected, tensor) => {
-    const source = files.get(location) ?? find(location);
+    const source = byLocation.get(location) ?? find(location);
     const what = `tensor ${tensor} takes bytes ${offset} to ${offset + expected} of ${location}`;
     if (offset + expected > source.size) throw corrupt(file, `${what}, which has ${source.size}`);
     const key = `${offset}+${expected}`;

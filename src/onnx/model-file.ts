@@ -1,6 +1,7 @@
 /** ONNX files, with the data file that a large one has beside it. */
 import { readFile, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { KdxError } from '../errors/index.ts';
 import { fileError, writeFileAtomic } from '../files/index.ts';
 import type { Model } from '../graph/index.ts';
 import { decodeFrom } from './decoding.ts';
@@ -29,7 +30,10 @@ export function externalDataName(path: string): string {
  */
 export async function readModel(path: string): Promise<Model> {
   try {
-    const { size } = await stat(path);
+    const found = await stat(path);
+    const { size } = found;
+    if (!found.isFile() && !found.isDirectory())
+      throw new KdxError('not-a-file', `${path} is a device, a file is needed`);
     if (size > PROTOBUF_LIMIT)
       throw corrupt(path, `is no ONNX model: ${size} bytes, at most ${PROTOBUF_LIMIT} are possible`);
     const folders = [await realpath(dirname(path)), dirname(await realpath(path))] as const;

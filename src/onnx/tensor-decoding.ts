@@ -39,7 +39,16 @@ export function dtypeOrFail(code: number, file: string, what: string): DType {
   return dtype;
 }
 
+/** Axes of a tensor; more are a lie that would fill messages. */
+const MAX_RANK = 64;
+
+/** @throws KdxError `corrupt-onnx` */
+export function checkRank(rank: number, file: string, label: string): void {
+  if (rank > MAX_RANK) throw corrupt(file, `${label} has ${rank} dimensions, at most ${MAX_RANK} are possible`);
+}
+
 function dimsOf(message: onnx.ITensorProto, file: string, label: string): { dims: number[]; count: number } {
+  checkRank(message.dims?.length ?? 0, file, label);
   const dims = (message.dims ?? []).map((dim) => safeInteger(dim, file, `a dimension of ${label}`));
   if (dims.some((dim) => dim < 0)) throw corrupt(file, `${label} has shape [${dims.join(',')}]`);
   const count = dims.includes(0) ? 0 : dims.reduce((product, dim) => product * dim, 1);

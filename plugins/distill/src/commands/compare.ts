@@ -12,7 +12,7 @@ export class Compare extends KdxCommand<typeof Compare, CompareReport> {
   static override summary = 'Measure what distillation is worth: the same student by several methods and seeds.';
   static override description = `Trains the student by each method with each seed, and by finetuning without a teacher, which is always among them. The report gives mean and spread over the seeds, the difference to finetuning and to kd with a 95 % interval from a paired bootstrap on the same development examples, agreement with the teacher, calibration, parameters, FLOPs and the cost of training: as a table, as JSON (report.json), as Markdown (report.md) and as a page (index.html) in --out.
 
-A method is a named recipe (${presetNames.join(', ')}), or NAME=FILE with a recipe file as kdx distill --print-recipe writes it.
+A method is a named recipe (${presetNames.join(', ')}), or NAME=FILE with a recipe file as kdx distill --print-recipe writes it. --set changes what all of them have (train.*, student.*); an option of one method goes into a file of its own.
 
 It can be stopped at any time; --resume goes on, trains only what is not finished, and takes further methods, seeds and fractions. Several processes may work on the same --out at once.`;
   static override examples = [
