@@ -162,6 +162,12 @@ export async function openClassifier(
       throw source.onnxFile === undefined ? error : failedRun(name, error);
     });
     const logits = results['logits'] as Tensor;
+    const rows = (inputs['input_ids'] as Tensor).dims[0];
+    if (logits.dtype !== 'float32' || logits.dims.length !== 2 || logits.dims[0] !== rows)
+      throw new KdxError(
+        'not-a-classifier',
+        `${name} returns logits ${logits.dtype}[${logits.dims.join(', ')}] for ${rows} texts, expected float32[${rows}, ${labels}]`,
+      );
     if (logits.dims.at(-1) !== labels)
       throw new KdxError(
         'label-mismatch',
@@ -219,7 +225,10 @@ export interface Prediction {
   readonly logits: readonly number[];
 }
 
-/** Predictions in the order of the texts; a longer text is cut to what the model and its tokenizer allow. */
+/**
+ * Predictions in the order of the texts; a longer text is cut to what the model and its tokenizer allow.
+ * @throws KdxError `invalid-logits` when a logit is NaN or infinite
+ */
 export async function predict(
   classifier: Classifier,
   texts: readonly Pick<Example, 'text' | 'pair'>[],
@@ -231,6 +240,11 @@ export async function predict(
   const labels = config.labels.length;
   return texts.map((text, i) => {
     const row = Array.from(logits.data.subarray(i * labels, (i + 1) * labels));
+    if (!row.every(Number.isFinite))
+      throw new KdxError(
+        'invalid-logits',
+        `${classifier.source.ref} gives ${row.join(', ')} for ${JSON.stringify(text.text)}`,
+      );
     if (config.problemType === 'regression') return { ...text, label: undefined, score: row[0] as number, logits: row };
     const probabilities = softmax(row);
     const best = probabilities.indexOf(Math.max(...probabilities));

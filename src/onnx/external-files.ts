@@ -32,8 +32,11 @@ function within(folder: string, path: string): boolean {
   return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
+const shown = (location: string): string =>
+  location.length > MOST_SHOWN ? `${location.slice(0, MOST_SHOWN)}...` : location;
+
 function unsafe(file: string, location: string, why: string, cause?: unknown): KdxError {
-  const what = `${file}: external data ${JSON.stringify(location.slice(0, MOST_SHOWN))} ${why}`;
+  const what = `${file}: external data ${JSON.stringify(shown(location))} ${why}`;
   return new KdxError('unsafe-external-data', what, {
     suggestions: ["keep the data file in the model's folder"],
     cause,
@@ -73,9 +76,9 @@ export function externalReader(file: string, folders: readonly [string, ...strin
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ELOOP' || code === 'ENAMETOOLONG')
         throw unsafe(file, location, code === 'ELOOP' ? 'is a link in a circle' : 'is too long a name', error);
-      if (code !== 'ENOENT') throw fileError(error, join(folders[0], location));
-      const what = `${file}: its weights are in ${join(folders[0], location)}, which does not exist`;
-      const suggestions = [`put ${location} beside ${file}`];
+      if (code !== 'ENOENT') throw fileError(error, shown(join(folders[0], location)));
+      const what = `${file}: its weights are in ${shown(join(folders[0], location))}, which does not exist`;
+      const suggestions = [`put ${shown(location)} beside ${file}`];
       throw new KdxError('missing-external-data', what, { suggestions, cause: error });
     }
     if (!folders.some((folder) => within(folder, path))) throw unsafe(file, location, `is a link to ${path}`);
@@ -89,7 +92,7 @@ export function externalReader(file: string, folders: readonly [string, ...strin
 
   return (location, offset, expected, tensor) => {
     const source = byLocation.get(location) ?? find(location);
-    const what = `tensor ${tensor} takes bytes ${offset} to ${offset + expected} of ${location}`;
+    const what = `tensor ${tensor} takes bytes ${offset} to ${offset + expected} of ${shown(location)}`;
     if (offset + expected > source.size) throw corrupt(file, `${what}, which has ${source.size}`);
     const key = `${offset}+${expected}`;
     const known = source.ranges.get(key);

@@ -277,3 +277,20 @@ test('what cannot be exported', async (t) => {
   await rejects(exportCheckpoint(model, options(out)), 'missing-tokenizer', /neither tokenizer\.json nor vocab\.txt/);
   assert.deepEqual((await readdir(dir)).sort(), ['exported', 'model']);
 });
+
+test('a pruned vocabulary, exported with tokenizer and table that fit each other', async (t) => {
+  const { model, out } = await place(t);
+  const texts = [{ text: 'the screen is never dull' }];
+  const { vocabulary } = await exportCheckpoint(model, options(out, { pruneVocabulary: texts }));
+  assert.ok(vocabulary && vocabulary.rows.after < vocabulary.rows.before);
+  const config = JSON.parse(await readFile(join(out, 'config.json'), 'utf8')) as { vocab_size: number };
+  assert.equal(config.vocab_size, vocabulary.rows.after);
+  const answers = async (ref: string) => {
+    const classifier = await openClassifier(await openSource(ref), engine);
+    const [answer] = await predict(classifier, texts);
+    await classifier.release();
+    return answer?.logits ?? [];
+  };
+  const [before, after] = [await answers(model), await answers(out)];
+  assert.ok(before.every((logit, i) => Math.abs(logit - (after[i] as number)) < 1e-5));
+});

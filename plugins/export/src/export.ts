@@ -15,15 +15,26 @@ import { limitExamples, type TaskData } from 'kdx/data';
 import type { Engine } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
 import { sha256File, writeFileAtomic } from 'kdx/files';
-import type { Model } from 'kdx/graph';
+import type { Model, Tensor } from 'kdx/graph';
 import { classifierParameters, parameterCount } from 'kdx/nn';
+import { foldInitializers, sharedWeights, type Sharing } from 'kdx/passes';
 import type { Progress } from 'kdx/progress';
 import { kdxVersions } from 'kdx/recipe';
+import { checkFidelity, defaultLimits, type Fidelity, type FidelityLimits } from './fidelity.ts';
 import { modelPath, writeLayout } from './layout.ts';
-import { describeModel, describeSource, manifestName, type ExportedFile, type Manifest } from './manifest.ts';
+import {
+  describeModel,
+  describeSource,
+  manifestName,
+  type ExportedFile,
+  type ExportedModel,
+  type Manifest,
+} from './manifest.ts';
 import type { TaskMetrics } from './manifest.ts';
 import { checkOutput, filesIn, replaceFolder } from './output-folder.ts';
 import { checkParity, exportedLogits, referenceLogits, type Parity } from './parity.ts';
+import { quantizeModel, type QuantizationReport, type Scheme } from './quantization.ts';
+import { pruneSource, type CorpusText, type PruneReport } from './vocabulary/index.ts';
 import { paritySentences } from './sentences.ts';
 
 export interface ExportOptions {
@@ -36,18 +47,35 @@ export interface ExportOptions {
   readonly data?: TaskData;
   /** Largest difference of a logit; default 1e-4. */
   readonly tolerance?: number;
+  /** Texts whose tokens are kept; the gate then compares with the pruned checkpoint. */
+  readonly pruneVocabulary?: readonly CorpusText[];
   /** Replace an earlier export. */
   readonly force?: boolean;
+  /** Writes a second, smaller file beside the float one. */
+  readonly quantize?: { readonly scheme: Scheme; readonly limits?: FidelityLimits };
   /** Default `auto`: a data file beside the model when it is over 2 GB. */
   readonly externalData?: 'auto' | 'always';
 }
 
 export interface ExportResult {
+  /** Of a pruned vocabulary. */
+  readonly vocabulary?: PruneReport;
   readonly out: string;
   /** kdx.json included. */
   readonly files: readonly ExportedFile[];
   readonly parameters: number;
   readonly parity: Parity;
+  readonly metrics?: TaskMetrics;
+  readonly quantized?: QuantizedExport;
+  /** Weights of the float file that several nodes read; undefined when no ONNX is written. */
+  readonly sharing?: Sharing;
+}
+
+/** A quantized file beside the float one. */
+export interface QuantizedExport extends QuantizationReport {
+  /** In the folder. */
+  readonly path: string;
+  readonly parity: Fidelity;
   readonly metrics?: TaskMetrics;
 }
 
@@ -59,13 +87,19 @@ const DEFAULT_TOLERANCE = 1e-4;
 const MOST_SENTENCES = 256;
 
 /**
- * Exports a checkpoint folder or hub id as float32 ONNX.
- * @throws KdxError of openSource; `not-a-checkpoint`, `output-exists`, `label-mismatch`, `parity-failed`, `disk-full`
+ * Exports a checkpoint folder or hub id as float32 ONNX, and in another number format beside it.
+ * @throws KdxError of openSource; `not-a-checkpoint`, `output-exists`, `label-mismatch`, `parity-failed`, `disk-full`,
+ *   those of quantizing
  */
 export async function exportCheckpoint(ref: string, options: ExportOptions): Promise<ExportResult> {
-  const source = await openCheckpointSource(ref);
+  const whole = await openCheckpointSource(ref);
+  const pruned =
+    options.pruneVocabulary &&
+    (await pruneSource(whole, options.pruneVocabulary, options.data ? { dev: options.data.dev } : {}));
+  const source = pruned?.source ?? whole;
   const model = { ...checkpointModel(source.checkpoint), producer: { name: 'kdx', version: kdxVersion() } };
-  return exportModel(model, source, options);
+  const result = await exportModel(model, source, options);
+  return { ...result, ...(pruned && { vocabulary: pruned.report }) };
 }
 
 async function openCheckpointSource(ref: string): Promise<CheckpointSource> {
@@ -111,32 +145,52 @@ export async function exportUnshared(ref: string, options: ExportOptions): Promi
 }
 
 /**
- * Writes a graph as the export of a checkpoint, if it answers like it.
- * @throws KdxError `output-exists`, `label-mismatch`, `parity-failed`, `disk-full`
+ * Writes a graph as the export of a checkpoint, if it answers like it, and a quantized form of it beside it.
+ * @throws KdxError `output-exists`, `label-mismatch`, `parity-failed`, `disk-full`, those of quantizing
  */
 export async function exportModel(
-  model: Model,
+  unfolded: Model,
   source: CheckpointSource,
   options: ExportOptions,
 ): Promise<ExportResult> {
-  const { out, engine, progress, signal, data } = options;
+  const { out, engine, progress, signal, data, quantize } = options;
   await checkOutput(out, options.force ?? false);
+  const { model } = foldInitializers(unfolded, { views: false });
+  const small = quantize && quantizeModel(model, quantize.scheme);
+  const smallPath = `onnx/${quantize?.scheme.quantizer.fileName}.onnx`;
   return replaceFolder(out, async (dir) => {
-    await writeLayout(dir, model, source, options.externalData ?? 'auto');
+    const models = new Map([[modelPath, model], ...(small ? [[smallPath, small.model] as const] : [])]);
+    await writeLayout(dir, models, source, options.externalData ?? 'auto');
     const texts = data ? limitExamples(data.dev, MOST_SENTENCES, 0) : paritySentences;
     const expected = await referenceLogits(source, texts, engine, { progress, signal });
-    const classifier = await openClassifier(await openSource(join(dir, modelPath)), engine);
-    try {
-      const found = await exportedLogits(classifier, texts, { progress, signal });
-      const parity = checkParity(texts, expected, found, options.tolerance ?? DEFAULT_TOLERANCE);
-      const metrics = data && (await measure(classifier, data, options));
-      const described = describeModel(modelPath, model, summarizeGraph(model.graph), parity, metrics);
-      await writeManifest(dir, source, [described]);
-      const { parameters } = described;
-      return { out, files: await describeFiles(dir), parameters, parity, ...(metrics && { metrics }) };
-    } finally {
-      await classifier.release();
+    const check = async <T>(path: string, compare: (found: Tensor<'float32'>) => T) => {
+      const classifier = await openClassifier(await openSource(join(dir, path)), engine);
+      try {
+        const parity = compare(await exportedLogits(classifier, texts, { progress, signal }));
+        return { path, parity, metrics: data && (await measure(classifier, data, options)) };
+      } finally {
+        await classifier.release();
+      }
+    };
+    const float = await check(modelPath, (found) =>
+      checkParity(texts, expected, found, options.tolerance ?? DEFAULT_TOLERANCE),
+    );
+    const described = [describeModel({ ...float, quantization: 'none' }, model, summarizeGraph(model.graph))];
+    let quantized: QuantizedExport | undefined;
+    if (small) {
+      const { parity, metrics } = await check(smallPath, (found) =>
+        checkFidelity(texts, expected, found, quantize.limits ?? defaultLimits),
+      );
+      const checked = { path: smallPath, quantization: small.report, parity, metrics };
+      described.push(describeModel(checked, small.model, summarizeGraph(small.model.graph)));
+      quantized = { path: smallPath, ...small.report, parity, ...(metrics && { metrics }) };
     }
+    await writeManifest(dir, source, described);
+    const { parameters } = described[0] as ExportedModel;
+    const { parity, metrics } = float;
+    const files = await describeFiles(dir);
+    const sharing = sharedWeights(model.graph);
+    return { out, files, parameters, parity, sharing, ...(metrics && { metrics }), ...(quantized && { quantized }) };
   });
 }
 

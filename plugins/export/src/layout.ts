@@ -1,5 +1,5 @@
 /** The files of an exported folder, in the layout that transformers.js and Optimum read. */
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { configToJson, type BertConfig, type JsonObject } from 'kdx/checkpoint';
 import type { Tokenizer } from 'kdx/data';
 import { fileExists, writeFileAtomic } from 'kdx/files';
@@ -8,29 +8,36 @@ import { externalDataName, writeModel, type WriteOptions } from 'kdx/onnx';
 
 export const modelPath = 'onnx/model.onnx';
 
-/** @throws KdxError `disk-full`, `file-not-accessible`, ... */
+/**
+ * @param models by path in the folder
+ * @throws KdxError `disk-full`, `file-not-accessible`, ...
+ */
 export async function writeLayout(
   dir: string,
-  model: Model,
+  models: ReadonlyMap<string, Model>,
   { config, tokenizer }: { readonly config: BertConfig; readonly tokenizer: Tokenizer },
   externalData: NonNullable<WriteOptions['externalData']>,
 ): Promise<void> {
-  const file = join(dir, modelPath);
-  await writeModel(file, model, { externalData });
-  const isExternal = await fileExists(join(dir, 'onnx', externalDataName(file)));
-  await writeFileAtomic(join(dir, 'config.json'), print(exportedConfig(config, isExternal)));
+  const external: string[] = [];
+  for (const [path, model] of models) {
+    const file = join(dir, path);
+    await writeModel(file, model, { externalData });
+    if (await fileExists(join(dirname(file), externalDataName(file)))) external.push(basename(file));
+  }
+  await writeFileAtomic(join(dir, 'config.json'), print(exportedConfig(config, external)));
   for (const [name, content] of Object.entries(tokenizer.files)) {
     const isConfig = name === 'tokenizer_config.json';
     await writeFileAtomic(join(dir, name), isConfig ? withLength(content, config.maxPositions) : content);
   }
 }
 
-/** transformers.js fetches a data file only when config.json says that there is one. */
-function exportedConfig(config: BertConfig, isExternal: boolean): JsonObject {
+/** transformers.js fetches a data file only when config.json says that there is one. @param external names of models */
+function exportedConfig(config: BertConfig, external: readonly string[]): JsonObject {
   const json = configToJson(config);
-  if (!isExternal) return json;
+  if (external.length === 0) return json;
   const own = json['transformers.js_config'] as JsonObject | undefined;
-  return { ...json, 'transformers.js_config': { ...own, use_external_data_format: { 'model.onnx': 1 } } };
+  const chunks = Object.fromEntries(external.map((name) => [name, 1]));
+  return { ...json, 'transformers.js_config': { ...own, use_external_data_format: chunks } };
 }
 
 /** Without a model_max_length that fits the positions, a long text is not cut and the model fails. */

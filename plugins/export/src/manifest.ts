@@ -4,7 +4,9 @@ import { basename, join, resolve } from 'node:path';
 import type { ClassifierSource, GraphSummary } from 'kdx/classifier';
 import { sha256File } from 'kdx/files';
 import type { Model } from 'kdx/graph';
+import type { Fidelity } from './fidelity.ts';
 import type { Parity } from './parity.ts';
+import type { QuantizationReport } from './quantization.ts';
 
 export const manifestName = 'kdx.json';
 
@@ -43,15 +45,21 @@ export interface Manifest {
 
 export interface ExportedModel {
   readonly path: string;
-  readonly quantization: 'none';
+  readonly quantization: 'none' | QuantizationReport;
   readonly irVersion: number;
   readonly opset: number;
   readonly operators: GraphSummary['operators'];
   /** Each stored tensor counted once. */
   readonly parameters: number;
   readonly groups: GraphSummary['groups'];
-  readonly parity: Parity;
+  /** With the checkpoint: of a quantized file, within its limits. */
+  readonly parity: Parity | Fidelity;
   readonly metrics?: TaskMetrics;
+}
+
+/** What is known of an exported file but its graph. */
+export interface CheckedModel extends Pick<ExportedModel, 'path' | 'quantization' | 'parity'> {
+  readonly metrics: TaskMetrics | undefined;
 }
 
 export function isManifest(value: unknown): value is Manifest {
@@ -61,15 +69,13 @@ export function isManifest(value: unknown): value is Manifest {
 
 /** What kdx.json says of a graph. */
 export function describeModel(
-  path: string,
+  { path, quantization, parity, metrics }: CheckedModel,
   { irVersion, opsets }: Pick<Model, 'irVersion' | 'opsets'>,
   { operators, parameters, groups }: GraphSummary,
-  parity: Parity,
-  metrics: TaskMetrics | undefined,
 ): ExportedModel {
   const versions = { irVersion, opset: opsets[''] as number };
   const sizes = { operators, parameters, groups };
-  return { path, quantization: 'none', ...versions, ...sizes, parity, ...(metrics && { metrics }) };
+  return { path, quantization, ...versions, ...sizes, parity, ...(metrics && { metrics }) };
 }
 
 export async function describeSource({ ref, dir, tokenizer }: ClassifierSource): Promise<Manifest['source']> {

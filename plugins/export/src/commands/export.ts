@@ -14,13 +14,18 @@ import {
   significant,
   withEngine,
 } from 'kdx/cli';
+import { KdxError } from 'kdx/errors';
+import type { PruneReport } from '../vocabulary/index.ts';
 import type { ExportResult } from '../export.ts';
+import { defaultLimits } from '../fidelity.ts';
+import type { TaskMetrics } from '../manifest.ts';
+import { quantizers } from '../quantize/quantizers.ts';
 
 export class Export extends KdxCommand<typeof Export, ExportResult> {
   static override summary = 'Write a checkpoint as ONNX, and check that it answers the same.';
   static override description = `The folder holds onnx/model.onnx (opset 17, any batch and length), config.json, the tokenizer, and kdx.json, which says where it came from and how it was checked. transformers.js and Optimum open it as it is.
 
-Before the folder appears, the file is run on real sentences and compared with the checkpoint: logits within --tolerance and the same label for every sentence. When it fails, nothing is written.`;
+Before the folder appears, the file is run on real sentences and compared with the checkpoint: logits within --tolerance and the same label for every sentence. A quantized file is compared too, within --max-rms and --min-agreement. When a file fails, nothing is written.`;
   static override examples = [
     {
       description: 'A student:',
@@ -29,6 +34,10 @@ Before the folder appears, the file is run on real sentences and compared with t
     {
       description: "Compared on the task's own sentences, with its metric:",
       command: '<%= config.bin %> <%= command.id %> --onnx --model small --out exported --data SST-2 --task sst2',
+    },
+    {
+      description: 'With an int8 file beside the float one:',
+      command: '<%= config.bin %> <%= command.id %> --onnx --model small --out exported --quantize int8',
     },
     {
       description: 'A student with shared layers as a plain checkpoint:',
@@ -40,15 +49,39 @@ Before the folder appears, the file is run on real sentences and compared with t
     model: Flags.string({ summary: 'Checkpoint folder, or hub id (org/name).', helpValue: 'DIR', required: true }),
     out: Flags.string({ summary: 'Folder to write, new or empty.', helpValue: 'DIR', required: true }),
     quantize: Flags.option({
-      options: ['none'] as const,
-      default: 'none' as const,
-      summary: 'Number format of the weights; none is float32.',
+      options: ['none', ...quantizers.map(({ name }) => name)],
+      default: 'none',
+      summary: 'Also write a file with weights in another number format, such as onnx/model_quantized.onnx.',
     })(),
+    set: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      summary: 'One option of --quantize, such as weightBits=7 (see kdx quantize --help); may be repeated.',
+      helpValue: 'KEY=VALUE',
+    }),
     tolerance: numberFlag({
       min: 0,
       default: 1e-4,
       summary: 'Largest difference of a logit from the checkpoint.',
       helpValue: 'X',
+    }),
+    'max-rms': numberFlag({
+      min: 0,
+      default: defaultLimits.relativeRms,
+      summary: 'With --quantize: largest root mean square difference of the logits, as a part of their spread.',
+      helpValue: 'X',
+    }),
+    'min-agreement': numberFlag({
+      min: 0,
+      max: 1,
+      default: defaultLimits.agreement,
+      summary: 'With --quantize: smallest share of sentences with the same label.',
+      helpValue: 'X',
+    }),
+    'prune-vocab': Flags.string({
+      summary:
+        'Leave out tokens that never occur in this text, one sentence a line; special tokens and characters stay.',
+      helpValue: 'FILE',
     }),
     unshare: Flags.boolean({
       summary: 'Write no ONNX but a checkpoint whose layers are shared no more, for Transformers.',
@@ -61,6 +94,19 @@ Before the folder appears, the file is run on real sentences and compared with t
   protected override async execute(): Promise<ExportResult> {
     const { flags } = this;
     const { exportCheckpoint, exportUnshared } = await import('../export.ts');
+    const { openScheme } = await import('../quantization.ts');
+    if (flags.set && flags.quantize === 'none')
+      throw new KdxError('invalid-usage', '--set is for --quantize', { suggestions: ['--quantize int8'] });
+    if (flags.unshare && flags.quantize !== 'none')
+      throw new KdxError('invalid-usage', '--unshare writes no ONNX, so it goes without --quantize');
+    const quantize = flags.quantize !== 'none' && {
+      scheme: await openScheme(flags.quantize, flags.set ?? []),
+      limits: { agreement: flags['min-agreement'], relativeRms: flags['max-rms'] },
+    };
+    if (flags.unshare && flags['prune-vocab'] !== undefined)
+      throw new KdxError('invalid-usage', '--unshare keeps the vocabulary, so it goes without --prune-vocab');
+    const { readCorpus } = await import('../vocabulary/index.ts');
+    const corpus = flags['prune-vocab'] === undefined ? undefined : await readCorpus(flags['prune-vocab']);
     const run = flags.unshare ? exportUnshared : exportCheckpoint;
     const data = hasData(flags) ? await loadModelData(flags, flags.model) : undefined;
     for (const warning of data?.warnings ?? []) this.progress.message(`note: ${warning}`);
@@ -71,13 +117,24 @@ Before the folder appears, the file is run on real sentences and compared with t
         progress: this.progress,
         signal: this.signal,
         ...(data && { data }),
+        ...(quantize && { quantize }),
+        ...(corpus && { pruneVocabulary: corpus }),
         tolerance: flags.tolerance,
         force: flags.force,
       }),
     );
   }
 
-  protected override render({ out, files, parameters, parity, metrics }: ExportResult): string {
+  protected override render({
+    out,
+    files,
+    parameters,
+    parity,
+    metrics,
+    quantized,
+    sharing,
+    vocabulary,
+  }: ExportResult): string {
     const { sentences, maxAbsDifference, tolerance } = parity;
     const lines = [
       `${out}: ${formatCount(parameters)} parameters`,
@@ -89,9 +146,20 @@ Before the folder appears, the file is run on real sentences and compared with t
       '',
       `parity: ${sentences} sentences, same labels, logits within ${significant(maxAbsDifference)} (allowed ${tolerance})`,
     ];
-    if (metrics) {
-      const values = Object.entries(metrics.values).map(([name, value]) => `${name} ${formatPercent(value)}`);
-      lines.push(`${metrics.task}: ${values.join(', ')} (${metrics.examples} examples)`);
+    if (vocabulary) lines.push(renderVocabulary(vocabulary));
+    if (sharing && sharing.savedBytes > 0)
+      lines.push(
+        `shared: ${sharing.weights.length} weights are stored once and used more often: ${formatBytes(sharing.savedBytes)} saved`,
+      );
+    if (metrics) lines.push(renderMetrics(metrics));
+    if (quantized) {
+      const { agreement, rmsDifference, spread, klDivergence } = quantized.parity;
+      lines.push(
+        `${quantized.scheme}: ${formatPercent(agreement)} of the labels the same, logits differ by ` +
+          `${significant(rmsDifference)} (root mean square; their spread is ${significant(spread)}), ` +
+          `KL ${significant(klDivergence)}`,
+      );
+      if (quantized.metrics) lines.push(renderMetrics(quantized.metrics));
     }
     if (!files.some(({ path }) => path.endsWith('.onnx')))
       return [...lines, `next: AutoModelForSequenceClassification.from_pretrained("${out}")`].join('\n');
@@ -99,7 +167,29 @@ Before the folder appears, the file is run on real sentences and compared with t
       ...lines,
       `next: kdx predict --model ${out} "A text of your own."`,
       `      kdx inspect ${out}`,
-      `      in JavaScript: pipeline('text-classification', '${out}', { dtype: 'fp32' })`,
+      `      in JavaScript: pipeline('text-classification', '${out}', { dtype: '${quantized ? dtypeOf(quantized.path) : 'fp32'}' })`,
     ].join('\n');
   }
+}
+
+/** Without development texts the coverage of anything but the corpus is not known. */
+function renderVocabulary({ rows, savedBytes, dev }: PruneReport): string {
+  const { texts, tokens } = dev ?? {};
+  const share = ({ total, unchanged }: { total: number; unchanged: number }) => formatPercent(unchanged / total);
+  const coverage =
+    texts && tokens
+      ? `; of the development texts ${share(texts)} have the same tokens as before`
+      : '; give --data to see how many texts keep their tokens';
+  return `vocabulary: ${rows.after} of ${rows.before} tokens, ${formatBytes(savedBytes)} less${coverage}`;
+}
+
+function renderMetrics({ task, values, examples }: TaskMetrics): string {
+  const list = Object.entries(values).map(([name, value]) => `${name} ${formatPercent(value)}`);
+  return `${task}: ${list.join(', ')} (${examples} examples)`;
+}
+
+/** What transformers.js calls the number format of onnx/model_quantized.onnx, onnx/model_fp16.onnx, ... */
+function dtypeOf(path: string): string {
+  const suffix = path.slice('onnx/model_'.length, -'.onnx'.length);
+  return suffix === 'quantized' ? 'q8' : suffix;
 }

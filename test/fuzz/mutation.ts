@@ -1,0 +1,58 @@
+/** From a seed to one mutated file in a folder, and what is to be read there. */
+import { seeded } from '../support/seeded.ts';
+import { mutateBytes } from './byte-mutations.ts';
+import type { Corpus, Files } from './corpus.ts';
+import { pick, type Random } from './hostile-values.ts';
+import { mutateJson } from './json-mutations.ts';
+import { mutateExternal, mutateModel } from './model-mutations.ts';
+import { mutateSafetensors } from './safetensors-mutations.ts';
+import { mutateWire } from './wire-mutations.ts';
+
+export type Kind = 'model' | 'external' | 'exported' | 'safetensors' | 'config';
+
+export interface Mutation {
+  readonly seed: number;
+  readonly kind: Kind;
+  /** In words. */
+  readonly what: string;
+  /** The mutated file. */
+  readonly path: string;
+  readonly files: Files;
+}
+
+type Mutate = (bytes: Uint8Array, random: Random) => { bytes: Uint8Array; what: string };
+
+const mutateConfig: Mutate = (bytes, random) => {
+  const { text, what } = mutateJson(Buffer.from(bytes).toString('utf8'), random);
+  return { bytes: Buffer.from(text), what };
+};
+
+const kinds: Readonly<Record<Kind, { corpus: (keyof Corpus)[]; path: string; mutate: readonly Mutate[] }>> = {
+  model: { corpus: ['everything'], path: 'model.onnx', mutate: [mutateBytes, mutateWire, mutateModel, mutateModel] },
+  external: { corpus: ['external'], path: 'model.onnx', mutate: [mutateExternal, mutateExternal, mutateModel] },
+  exported: {
+    corpus: ['exported'],
+    path: 'onnx/model.onnx',
+    mutate: [mutateBytes, mutateWire, mutateModel, mutateExternal],
+  },
+  safetensors: {
+    corpus: ['checkpoint'],
+    path: 'model.safetensors',
+    mutate: [mutateBytes, mutateSafetensors, mutateSafetensors],
+  },
+  config: {
+    corpus: ['checkpoint', 'exported'],
+    path: 'config.json',
+    mutate: [mutateBytes, mutateConfig, mutateConfig],
+  },
+};
+
+/** Equal seeds give equal mutations. */
+export function mutationOf(seed: number, corpus: Corpus): Mutation {
+  const random = seeded(seed);
+  const kind = pick(random, Object.keys(kinds)) as Kind;
+  const { corpus: sources, path, mutate } = kinds[kind];
+  const files = corpus[pick(random, sources) as keyof Corpus];
+  const { bytes, what } = (pick(random, mutate) as Mutate)(files.get(path) as Uint8Array, random);
+  return { seed, kind, what, path, files: new Map([...files, [path, bytes]]) };
+}
