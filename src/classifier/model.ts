@@ -1,7 +1,13 @@
 /** The inference graph of a classifier, with symbolic batch and length. */
 import { internal } from '../errors/index.ts';
 import { modelOf, withoutUnreadInputs, type Model, type Tensor } from '../graph/index.ts';
-import { bertClassifier, classifierParameters, type BertArchitecture, type Parameter } from '../nn/index.ts';
+import {
+  bertClassifier,
+  bertInputs,
+  classifierParameters,
+  type BertArchitecture,
+  type Parameter,
+} from '../nn/index.ts';
 import { GraphBuilder, type Value } from '../ops/index.ts';
 
 /** Names of the symbolic dimensions, as Optimum writes them. */
@@ -21,12 +27,7 @@ export function classifierModel(
   inPlaceOf?: (g: GraphBuilder, parameter: Parameter, value: Value) => Value | undefined,
 ): Model {
   const g = new GraphBuilder();
-  const shape = [BATCH, SEQUENCE];
-  const inputs = {
-    inputIds: g.input('input_ids', 'int64', shape),
-    attentionMask: g.input('attention_mask', 'int64', shape),
-    tokenTypeIds: g.input('token_type_ids', 'int64', shape),
-  };
+  const inputs = bertInputs(g, [BATCH, SEQUENCE]);
   const values = new Map<string, Value>();
   for (const parameter of classifierParameters(architecture, labels)) {
     const { name, shape: dims } = parameter;

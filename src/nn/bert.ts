@@ -1,5 +1,6 @@
 /** BERT and DistilBERT as graphs: embeddings, post-LN encoder, pooler, head; every inner value is within reach (taps). */
 import { internal } from '../errors/index.ts';
+import type { Shape } from '../graph/index.ts';
 import type { GraphBuilder, Value } from '../ops/index.ts';
 import type { BertArchitecture } from './architecture.ts';
 import {
@@ -33,6 +34,15 @@ export interface TokenMixture {
   readonly tokenTypeIds: Value;
   /** Of the first and of the second token, [batch, seq, 1]. */
   readonly weights: readonly [Value, Value];
+}
+
+/** The inputs of a BERT graph by the names that Transformers gives them. @param dims [batch, seq] */
+export function bertInputs(g: GraphBuilder, dims: Shape): BertInputs {
+  return {
+    inputIds: g.input('input_ids', 'int64', dims),
+    attentionMask: g.input('attention_mask', 'int64', dims),
+    tokenTypeIds: g.input('token_type_ids', 'int64', dims),
+  };
 }
 
 /** Inner values that distillation reads; unused ones cost nothing, the graph keeps only what its outputs need. */

@@ -1,4 +1,5 @@
 /** Analytic compute and parameter counts of BERT-like classifiers. */
+import { physicalLayers, type BertArchitecture } from './architecture.ts';
 
 /** The sizes of a BERT-like encoder, in the words of the papers. */
 export interface BertSizes {
@@ -40,6 +41,15 @@ export function bertFlops(
   const products = 2 * length * (4 * hidden ** 2 + 2 * hidden * intermediate);
   const attention = 4 * length ** 2 * hidden;
   return depth * (products + attention) + 2 * hidden ** 2 + 2 * hidden * labels;
+}
+
+/** The same for a classifier as it is configured; a shared layer counts as often as it runs. */
+export function classifierFlops(architecture: BertArchitecture, labels: number, length: number): number {
+  const { hiddenSize: hidden, intermediateSize: intermediate, layerPlan } = architecture;
+  return bertFlops(
+    { layers: physicalLayers(architecture), depth: layerPlan.length, hidden, intermediate, labels },
+    length,
+  );
 }
 
 /** Exact parameter counts, each unique tensor once. */

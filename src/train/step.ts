@@ -2,7 +2,14 @@
 import { internal } from '../errors/index.ts';
 import { gradients } from '../autodiff/index.ts';
 import { modelOf, withoutUnreadInputs, type DType, type Model } from '../graph/index.ts';
-import { isDecayed, type BertInputs, type Dropout, type Parameter, type ParameterSource } from '../nn/index.ts';
+import {
+  bertInputs,
+  isDecayed,
+  type BertInputs,
+  type Dropout,
+  type Parameter,
+  type ParameterSource,
+} from '../nn/index.ts';
 import { GraphBuilder, isStatic, type Value } from '../ops/index.ts';
 import { adamwUpdate, clipFactor, globalNorm, type AdamWOptions } from '../optim/index.ts';
 
@@ -100,7 +107,6 @@ function maskedDropout(g: GraphBuilder, sites: DropoutSite[]): Dropout {
 export function buildStep(objective: Objective, bucket: Bucket, options: StepOptions): Step {
   const g = new GraphBuilder(options.float ?? 'float32');
   const { rows, length } = bucket;
-  const matrix = [rows, length];
   const parameters = new Map<string, { parameter: Parameter; value: Value; read: Value }>();
   for (const parameter of objective.parameters) {
     const value = g.input(parameter.name, g.float, parameter.shape);
@@ -113,11 +119,7 @@ export function buildStep(objective: Objective, bucket: Bucket, options: StepOpt
       g,
       bucket,
       parameter: (name) => parameters.get(name)?.read ?? missing(name),
-      inputs: {
-        inputIds: g.input('input_ids', 'int64', matrix),
-        attentionMask: g.input('attention_mask', 'int64', matrix),
-        tokenTypeIds: g.input('token_type_ids', 'int64', matrix),
-      },
+      inputs: bertInputs(g, [rows, length]),
       labels: g.input('labels', objective.regression ? g.float : 'int64', [rows]),
       weights: g.input('weights', g.float, [rows]),
       dropout: maskedDropout(g, sites),

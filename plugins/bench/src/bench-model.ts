@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { BATCH, SEQUENCE, summarizeGraph, type ClassifierSource } from 'kdx/classifier';
 import { fileExists, sha256File } from 'kdx/files';
 import type { Model, Tensor } from 'kdx/graph';
-import { classifierParameters, parameterCount, physicalLayers } from 'kdx/nn';
+import { classifierFlops, classifierParameters, parameterCount } from 'kdx/nn';
 import { externalDataName, writeModel } from 'kdx/onnx';
-import { bertFlops } from 'kdx/nn';
 import { graphFlops } from './graph-flops.ts';
 import { modelShapes } from './graph-shapes.ts';
 import { measurementInputs, type InputOptions } from './inputs.ts';
@@ -45,7 +44,9 @@ export async function prepareModel(
       ref: source.ref,
       sha256: await sha256File(onnxFile),
       parameters: checkpoint ? parameterCount(classifierParameters(config, config.labels.length)) : summary.parameters,
-      flops: checkpoint ? checkpointFlops(source, inputOptions.length) : exportFlops(model, inputOptions.length),
+      flops: checkpoint
+        ? classifierFlops(config, config.labels.length, inputOptions.length)
+        : exportFlops(model, inputOptions.length),
       bytes: await bytesOnDisk(onnxFile, summary.bytes),
     },
     source: { ...source, onnxFile },
@@ -53,11 +54,6 @@ export async function prepareModel(
       Object.fromEntries(Object.entries(inputs).filter(([input]) => names.has(input))),
     ),
   };
-}
-
-function checkpointFlops({ config }: ClassifierSource, length: number): number {
-  const { layers: depth, hiddenSize: hidden, intermediateSize: intermediate, labels } = config;
-  return bertFlops({ layers: physicalLayers(config), depth, hidden, intermediate, labels: labels.length }, length);
 }
 
 function exportFlops(model: Model, length: number): number | null {

@@ -3,7 +3,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { checkLabels, checkLength, checkVocabulary } from 'kdx/classifier';
 import type { TaskData, Tokenizer } from 'kdx/data';
 import { KdxError } from 'kdx/errors';
-import { parameterCount } from 'kdx/nn';
+import { parameterCount, physicalLayers } from 'kdx/nn';
 import type { TrainRecipe } from 'kdx/recipe';
 import { buildStep, stepMemory } from 'kdx/train';
 import { methodNamed } from './methods/index.ts';
@@ -193,7 +193,7 @@ export function planOf(input: PreflightInput): Plan {
   const last = stages.at(-1) as StageRecipe;
   return {
     student: {
-      layers: Math.max(...config.layerPlan) + 1,
+      layers: physicalLayers(config),
       depth: config.layerPlan.length,
       hidden: config.hiddenSize,
       parameters: parameterCount(studentParameters(config, stageHead(last, config.labels.length))),

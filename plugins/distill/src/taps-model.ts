@@ -2,7 +2,7 @@
 import type { Checkpoint } from 'kdx/checkpoint';
 import { BATCH, SEQUENCE } from 'kdx/classifier';
 import { modelOf, withoutUnreadInputs, type Model } from 'kdx/graph';
-import { bertClassifier, classifierParameters, firstToken, fromCheckpoint } from 'kdx/nn';
+import { bertClassifier, bertInputs, classifierParameters, firstToken, fromCheckpoint } from 'kdx/nn';
 import { GraphBuilder, type Value } from 'kdx/ops';
 import { internal } from 'kdx/errors';
 import type { CachedTap } from './teacher-cache.ts';
@@ -13,12 +13,7 @@ export function tapsModel(
   taps: readonly CachedTap[],
 ): Model {
   const g = new GraphBuilder();
-  const shape = [BATCH, SEQUENCE];
-  const inputs = {
-    inputIds: g.input('input_ids', 'int64', shape),
-    attentionMask: g.input('attention_mask', 'int64', shape),
-    tokenTypeIds: g.input('token_type_ids', 'int64', shape),
-  };
+  const inputs = bertInputs(g, [BATCH, SEQUENCE]);
   const values = new Map<string, Value>();
   for (const parameter of classifierParameters(config, config.labels.length)) {
     const weight = weights.get(parameter.name);

@@ -3,7 +3,7 @@ import type { Checkpoint } from 'kdx/checkpoint';
 import type { RunBatch } from 'kdx/classifier';
 import type { Engine, Session, Variable } from 'kdx/engine';
 import { modelOf, type Model, type Tensor } from 'kdx/graph';
-import { bertClassifier, classifierParameters, fromCheckpoint, type Parameter } from 'kdx/nn';
+import { bertClassifier, bertInputs, classifierParameters, fromCheckpoint, type Parameter } from 'kdx/nn';
 import { GraphBuilder, type Value } from 'kdx/ops';
 
 export interface Reference {
@@ -45,11 +45,7 @@ function staticModel(
   dims: readonly [number, number],
 ): Model {
   const g = new GraphBuilder();
-  const inputs = {
-    inputIds: g.input('input_ids', 'int64', dims),
-    attentionMask: g.input('attention_mask', 'int64', dims),
-    tokenTypeIds: g.input('token_type_ids', 'int64', dims),
-  };
+  const inputs = bertInputs(g, dims);
   const values = new Map(parameters.map(({ name, shape }) => [name, g.input(name, g.float, shape)]));
   g.output('logits', bertClassifier(g, config, (name) => values.get(name) as Value, inputs).logits);
   return modelOf(g.build('reference'));

@@ -7,6 +7,7 @@ import { internal } from 'kdx/errors';
 import { modelOf, tensor, withoutUnreadInputs, type Model, type Tensor } from 'kdx/graph';
 import {
   bertEncoder,
+  bertInputs,
   encoderParameters,
   fromCheckpoint,
   maskedLmHead,
@@ -68,12 +69,7 @@ export function maskedRow(
  */
 export function maskedLmModel({ config, weights }: Pick<Checkpoint, 'config' | 'weights'>): Model {
   const g = new GraphBuilder();
-  const shape = [BATCH, SEQUENCE];
-  const inputs = {
-    inputIds: g.input('input_ids', 'int64', shape),
-    attentionMask: g.input('attention_mask', 'int64', shape),
-    tokenTypeIds: g.input('token_type_ids', 'int64', shape),
-  };
+  const inputs = bertInputs(g, [BATCH, SEQUENCE]);
   const positions = g.input('positions', 'int64', [BATCH]);
   const values = new Map(
     [...encoderParameters(config), ...maskedLmParameters(config)].map((parameter) => {

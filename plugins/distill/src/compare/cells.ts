@@ -1,10 +1,11 @@
 /** The cells of a comparison: which there are, how one is trained, and where its result is kept. */
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { BertConfig } from 'kdx/checkpoint';
 import { openClassifier, openSource } from 'kdx/classifier';
 import { encodeExamples, type Task, type TaskData } from 'kdx/data';
 import { fileExists, sha256, writeFileAtomic } from 'kdx/files';
-import { bertFlops } from 'kdx/nn';
+import { classifierFlops } from 'kdx/nn';
 import { differences, kdxVersions, lockFile, type CheckedRecipe, type JsonObject } from 'kdx/recipe';
 import { distill, prepareDistillation, type Prepared } from '../distill.ts';
 import { distillSchema, type DistillRecipe } from '../recipe/schema.ts';
@@ -179,10 +180,13 @@ async function trainedCell(
 }
 
 function studentFacts({ student, plan }: Prepared, parameters: number): StudentFacts {
-  const { config } = student;
   const { layers, depth, hidden } = plan.student;
-  const sizes = { layers, depth, hidden, intermediate: config.intermediateSize, labels: config.labels.length };
-  return { layers, depth, hidden, parameters, flops: bertFlops(sizes, FLOPS_LENGTH) };
+  return { layers, depth, hidden, parameters, flops: flopsOf(student.config) };
+}
+
+/** Of one sequence, for students and teachers alike. */
+export function flopsOf(config: BertConfig): number {
+  return classifierFlops(config, config.labels.length, FLOPS_LENGTH);
 }
 
 /**

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { encodeExamples, scoreTask, type TaskData } from 'kdx/data';
 import { KdxError } from 'kdx/errors';
 import { fileError, fileExists, sha256, writeFileAtomic } from 'kdx/files';
-import { bertFlops, classifierParameters, parameterCount } from 'kdx/nn';
+import { classifierParameters, parameterCount } from 'kdx/nn';
 import type { CheckedRecipe } from 'kdx/recipe';
 import type { Prepared } from '../distill.ts';
 import type { DistillRecipe } from '../recipe/schema.ts';
@@ -17,6 +17,7 @@ import {
   cellFile,
   cellLock,
   cellName,
+  flopsOf,
   prepareCell,
   rowsOf,
   runCell,
@@ -192,7 +193,7 @@ async function settingOf(options: CompareOptions, prepared: Prepared): Promise<S
     teacher: {
       ref: prepared.teachers.map(({ ref }) => ref).join(' + '),
       parameters: prepared.teachers.reduce((sum, teacher) => sum + parametersOf(teacher), 0),
-      flops: prepared.teachers.reduce((sum, teacher) => sum + flopsOf(teacher), 0),
+      flops: prepared.teachers.reduce((sum, teacher) => sum + flopsOf(teacher.config), 0),
       metrics: scoreTask(data.task, logits.data, encoded.labels).metrics,
       devLogits: rowsOf(logits, kind),
     },
@@ -214,12 +215,6 @@ async function namesIn(folder: string): Promise<string[]> {
 
 function parametersOf({ config }: TeacherModel): number {
   return parameterCount(classifierParameters(config, config.labels.length));
-}
-
-function flopsOf({ config }: TeacherModel): number {
-  const { hiddenSize: hidden, intermediateSize: intermediate } = config;
-  const layers = Math.max(...config.layerPlan) + 1;
-  return bertFlops({ layers, depth: config.layerPlan.length, hidden, intermediate, labels: config.labels.length }, 128);
 }
 
 async function readStored<T>(path: string): Promise<T> {
