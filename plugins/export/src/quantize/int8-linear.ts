@@ -4,9 +4,10 @@
  * this order; the weight's zero point is 0 and left out.
  */
 import type { Node, Tensor } from 'kdx/graph';
-import { standardNode, type Rewrite } from './graph-rewrite.ts';
+import { standardNode } from './graph-rewrite.ts';
 import { quantizeColumns, type WeightBits } from './int8-columns.ts';
 import { columnsOf, type LinearLayer, type LinearWeight } from './linear-layers.ts';
+import type { QuantizedLayers } from './quantized-part.ts';
 import type { QuantizedTensor } from './quantizer.ts';
 
 type Fresh = (wanted: string) => string;
@@ -20,11 +21,7 @@ interface StoredWeight {
 type Activation = readonly [string, string, string];
 
 /** @throws KdxError `not-finite` */
-export function quantizeLinearLayers(
-  layers: readonly LinearLayer[],
-  bits: WeightBits,
-  fresh: Fresh,
-): Rewrite & { readonly tensors: readonly QuantizedTensor[] } {
+export function quantizeLinearLayers(layers: readonly LinearLayer[], bits: WeightBits, fresh: Fresh): QuantizedLayers {
   const initializers = new Map<string, Tensor>();
   const tensors: QuantizedTensor[] = [];
   const nodes = new Map<Node, readonly Node[]>();

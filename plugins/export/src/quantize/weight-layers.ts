@@ -1,9 +1,10 @@
 /** Linear layers on float activations whose weights are stored as integers: the two forms that ONNX Runtime knows. */
 import { byteLength, type Attribute, type Node, type Tensor } from 'kdx/graph';
 import { fittingBlock, int4Tensor, packNBits, roundToBlocks } from './blocks.ts';
-import { standardNode, type Rewrite } from './graph-rewrite.ts';
+import { standardNode } from './graph-rewrite.ts';
 import { quantizeColumns } from './int8-columns.ts';
 import { columnsOf, type LinearLayer, type LinearWeight } from './linear-layers.ts';
+import type { QuantizedLayers } from './quantized-part.ts';
 import type { QuantizedTensor } from './quantizer.ts';
 
 /** A weight as it is stored. */
@@ -82,7 +83,7 @@ export function storeWeights(
   layers: readonly LinearLayer[],
   form: WeightForm,
   fresh: (wanted: string) => string,
-): Rewrite & { readonly tensors: readonly QuantizedTensor[] } {
+): QuantizedLayers {
   const initializers = new Map<string, Tensor>();
   const tensors: QuantizedTensor[] = [];
   const nodes = new Map<Node, readonly Node[]>();

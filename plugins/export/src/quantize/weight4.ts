@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { blockSizeOption } from './blocks.ts';
 import { raiseOpset } from './opset.ts';
 import { defineQuantizer } from './quantizer.ts';
-import { nbits, portable4 } from './weight-layers.ts';
-import { quantizeWeights, weightOnlyOptions } from './weight-only.ts';
+import { nbits, portable4, storeWeights } from './weight-layers.ts';
+import { quantizeWeights, weightOnlyOptions } from './weights.ts';
 
 /** First versions with 4-bit tensors and DequantizeLinear in blocks. */
 const BLOCKED = { opset: 21, irVersion: 10 };
@@ -26,10 +26,14 @@ export const weight4 = defineQuantizer({
   }),
   quantize(model, { form, blockSize, accuracyLevel, embeddings, ...options }) {
     const isPortable = form === 'portable';
-    return quantizeWeights(isPortable ? raiseOpset(model, BLOCKED) : model, {
-      weights: isPortable ? portable4(blockSize) : nbits(4, blockSize, accuracyLevel),
-      embeddings: embeddings === 'auto' ? (isPortable ? 'int8' : 'int4') : embeddings,
-      ...options,
-    });
+    const weights = isPortable ? portable4(blockSize) : nbits(4, blockSize, accuracyLevel);
+    return quantizeWeights(
+      isPortable ? raiseOpset(model, BLOCKED) : model,
+      (layers, fresh) => storeWeights(layers, weights, fresh),
+      {
+        embeddings: embeddings === 'auto' ? (isPortable ? 'int8' : 'int4') : embeddings,
+        ...options,
+      },
+    );
   },
 });

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { blockSizeOption } from './blocks.ts';
 import { requireOpset } from './opset.ts';
 import { defineQuantizer } from './quantizer.ts';
-import { nbits, portable8 } from './weight-layers.ts';
-import { quantizeWeights, weightOnlyOptions } from './weight-only.ts';
+import { nbits, portable8, storeWeights } from './weight-layers.ts';
+import { quantizeWeights, weightOnlyOptions } from './weights.ts';
 
 /** First opset of DequantizeLinear with a scale per channel. */
 const OPSET = 13;
@@ -26,9 +26,7 @@ export const weight8 = defineQuantizer({
   }),
   quantize(model, { form, blockSize, accuracyLevel, ...options }) {
     if (form === 'portable') requireOpset(model, OPSET);
-    return quantizeWeights(model, {
-      weights: form === 'portable' ? portable8 : nbits(8, blockSize, accuracyLevel),
-      ...options,
-    });
+    const weights = form === 'portable' ? portable8 : nbits(8, blockSize, accuracyLevel);
+    return quantizeWeights(model, (layers, fresh) => storeWeights(layers, weights, fresh), options);
   },
 });

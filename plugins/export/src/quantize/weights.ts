@@ -1,4 +1,4 @@
-/** What the weight-only schemes have in common: which weights, embedding tables, and the versions that the result needs. */
+/** What the schemes have in common: which weights, embedding tables, and the versions that the result needs. */
 import { z } from 'zod';
 import type { Graph, Model, Node, Tensor } from 'kdx/graph';
 import { blockSizeOption } from './blocks.ts';
@@ -7,34 +7,39 @@ import type { EmbeddingTable } from './embedding-tables.ts';
 import { tableQuantizer, type TableForm } from './embeddings4.ts';
 import { freshNames, rewriteGraph } from './graph-rewrite.ts';
 import { nameOf } from './linear-layers.ts';
+import type { LayerQuantizer } from './quantized-part.ts';
 import type { KeptNode, Quantized } from './quantizer.ts';
 import { excludeOption, selectWeights } from './selection.ts';
-import { storeWeights, type WeightForm } from './weight-layers.ts';
 
-/** Options of every weight-only scheme. */
-export const weightOnlyOptions = {
+/** Options of every scheme. */
+export const commonOptions = {
   /** Elements of a row of an embedding table that share a scale, in int4 and int8-blocks. */
   embeddingBlock: blockSizeOption.default(32),
-  /** The classifier on top. */
-  head: z.enum(['float', 'quantized']).default('float'),
   exclude: excludeOption,
 };
 
-interface WeightOnly {
-  readonly weights: WeightForm;
+/** Options of every weight-only scheme. */
+export const weightOnlyOptions = {
+  ...commonOptions,
+  /** The classifier on top. */
+  head: z.enum(['float', 'quantized']).default('float'),
+};
+
+interface WeightOptions {
   readonly embeddings: TableForm | 'none';
   readonly embeddingBlock: number;
-  readonly head: 'float' | 'quantized';
+  /** `float` leaves the classifier on top alone. */
+  readonly head: string;
   readonly exclude: readonly string[];
 }
 
 /** @throws KdxError `not-finite`, `unknown-node` */
-export function quantizeWeights(model: Model, options: WeightOnly): Quantized {
-  const { weights, embeddings, embeddingBlock, head, exclude } = options;
+export function quantizeWeights(model: Model, quantizeLayers: LayerQuantizer, options: WeightOptions): Quantized {
+  const { embeddings, embeddingBlock, head, exclude } = options;
   const { graph } = model;
   const fresh = freshNames(graph);
   const { layers, tables, kept } = selectWeights(graph, constantsOf(graph), { exclude, keepHead: head === 'float' });
-  const linear = storeWeights(layers, weights, fresh);
+  const linear = quantizeLayers(layers, fresh);
   const quantizeTable = embeddings === 'none' ? undefined : tableQuantizer(embeddings, embeddingBlock);
   const parts = quantizeTable ? tables.map((table) => quantizeTable(table, fresh)) : [];
   const nodes = new Map<Node, readonly Node[]>([...parts, linear].flatMap((part) => [...part.nodes]));
@@ -55,7 +60,7 @@ const MICROSOFT = 'com.microsoft';
 const INT4_IR = 10;
 
 /** With the domain of ONNX Runtime's own operators and the file version of 4-bit tensors, where the graph has them. */
-export function withNeededVersions(model: Model): Model {
+function withNeededVersions(model: Model): Model {
   const { graph, opsets, irVersion } = model;
   return {
     ...model,
