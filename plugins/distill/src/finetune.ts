@@ -29,17 +29,17 @@ export interface FinetuneOptions extends Surroundings {
 
 /** Trains and leaves a checkpoint folder. @throws KdxError of loading and training */
 export async function finetune(options: FinetuneOptions): Promise<TrainingResult> {
-  const { data, train } = options;
+  const { corpus: path, ...run } = options;
+  const { data, train } = run;
   const { student, dir, hash } = await startingPoint(options);
   const tokenizer = await loadTokenizer(dir);
-  const corpus =
-    options.corpus === undefined ? undefined : await loadCorpus(options.corpus, tokenizer, train.maxLength);
+  const corpus = path === undefined ? undefined : await loadCorpus(path, tokenizer, train.maxLength);
   const stages = [corpus ? pretraining : finetuning];
   const corpusSize = corpus?.examples.count;
   const [problem] = preflightProblems({ stages, train, student, tokenizer, teachers: [], data, corpusSize });
   if (problem) throw problem;
   return runStages({
-    ...options,
+    ...run,
     command: 'finetune',
     recipe: { train } as unknown as JsonObject,
     stages,
@@ -48,9 +48,8 @@ export async function finetune(options: FinetuneOptions): Promise<TrainingResult
     teachers: [],
     tokenizer,
     tokenizerFrom: dir,
-    ...(data && { data }),
-    ...(corpus ? { corpus } : {}),
-  } as Parameters<typeof runStages>[0]);
+    ...(corpus && { corpus }),
+  });
 }
 
 const finetuning: StageRecipe = stageSchema.parse({ name: 'finetuning', losses: [{ method: 'label' }] });

@@ -7,11 +7,11 @@ import { parameterCount, physicalLayers } from 'kdx/nn';
 import type { TrainRecipe } from 'kdx/recipe';
 import { buildStep, stepMemory } from 'kdx/train';
 import { methodNamed } from './methods/index.ts';
-import type { Method, Shapes, Taps } from './methods/method.ts';
+import type { Method, Taps } from './methods/method.ts';
 import { ptpProblems } from './ptp.ts';
 import type { StageRecipe } from './recipe/schema.ts';
 import { stageTrain } from './run.ts';
-import { activeLosses, stageHead, stageObjective, stageSteps, trainOptions } from './stage.ts';
+import { activeLosses, shapesOf, stageHead, stageObjective, stageSteps, trainOptions } from './stage.ts';
 import { cachedTaps, isInStep, studentParameters } from './step-models.ts';
 import type { Student } from './student.ts';
 import { tapWidth, type CachedTap } from './teacher-cache.ts';
@@ -106,17 +106,9 @@ function caught(check: () => void): KdxError[] {
   }
 }
 
-function shapesOf({ student, teachers }: PreflightInput): Shapes {
-  return {
-    student: student.config,
-    teacher: teachers[0]?.config,
-    regression: student.config.problemType === 'regression',
-  };
-}
-
 function stageProblems(stage: StageRecipe, input: PreflightInput): string[] {
   const { tokenizer, data, corpusSize } = input;
-  const shapes = shapesOf(input);
+  const shapes = shapesOf(input.student.config, input.teachers);
   const problems: string[] = [];
   if (stage.data === 'task' && !data) problems.push('it needs labelled examples: --data DIR --task NAME');
   if (stage.data === 'corpus' && corpusSize === undefined) problems.push('it needs plain text: --corpus FILE');
@@ -208,7 +200,7 @@ export function planOf(input: PreflightInput): Plan {
 
 function plannedStage(stage: StageRecipe, index: number, input: PreflightInput): PlannedStage {
   const { teachers, data, corpusSize = 0 } = input;
-  const shapes = shapesOf(input);
+  const shapes = shapesOf(input.student.config, input.teachers);
   const train = stageTrain(input.train, stage, index);
   const examples = stage.data === 'corpus' ? corpusSize : (data?.train.length ?? 0);
   const taps = activeLosses(stage).map((loss) => methodNamed(loss.method).taps(loss as never, shapes));

@@ -9,12 +9,12 @@ import { createRunFolder, type JsonObject, type RunFolder, type TrainRecipe } fr
 import type { Corpus } from './corpus.ts';
 import { tokenCounts, type MaskingVocabulary } from './masking.ts';
 import { methodNamed } from './methods/index.ts';
-import type { Shapes } from './methods/method.ts';
 import { ptpLabels, ptpThresholds } from './ptp.ts';
 import type { StageRecipe } from './recipe/schema.ts';
 import {
   activeLosses,
   runStage,
+  shapesOf,
   stageHead,
   stageParameters,
   type StageData,
@@ -171,11 +171,7 @@ async function saveResult({ out, student, tokenizerFrom, teachers }: StagedRun, 
   const { config } = student;
   const head = stageHead(recipe, config.labels.length);
   const kind = head === 'masked-lm' ? 'masked-lm' : head === 'none' ? 'encoder' : 'classifier';
-  const shapes: Shapes = {
-    student: config,
-    teacher: teachers[0]?.config,
-    regression: config.problemType === 'regression',
-  };
+  const shapes = shapesOf(config, teachers);
   const own = new Set(studentParameters(config, head).map(({ name }) => name));
   const methods = stageParameters(recipe, shapes).filter(({ name }) => !own.has(name));
   // Projections of a general student go on to its task; those of a classifier have done their work.
@@ -201,11 +197,7 @@ async function prepareStage(
   const { teachers, tokenizer, student, data, progress } = job;
   const examples = recipe.data === 'corpus' ? corpus?.examples : encoded?.train;
   if (!examples) throw internal(`stage ${recipe.name} has no ${recipe.data} to train on`);
-  const shapes: Shapes = {
-    student: student.config,
-    teacher: teachers[0]?.config,
-    regression: student.config.problemType === 'regression',
-  };
+  const shapes = shapesOf(student.config, teachers);
   const taps = new Set(
     activeLosses(recipe).flatMap((loss) => cachedTaps(methodNamed(loss.method).taps(loss as never, shapes))),
   );

@@ -20,6 +20,7 @@ import {
   type TrainingState,
   type TrainOptions,
 } from 'kdx/train';
+import { answers, negativeLogLikelihood } from './compare/fidelity.ts';
 import type { MaskingVocabulary } from './masking.ts';
 import { methodNamed } from './methods/index.ts';
 import type { DrawnBatch, MethodContext, Shapes } from './methods/method.ts';
@@ -101,6 +102,11 @@ export function stageHead(recipe: StageRecipe, labels: number): { readonly label
   if (recipe.ptp) return { labels: ptpLabelNames.length };
   if (recipe.data === 'task') return { labels };
   return activeLosses(recipe).some(({ method }) => methodNamed(method).predictsTokens) ? 'masked-lm' : 'none';
+}
+
+/** What a loss may depend on before there is a graph. */
+export function shapesOf(student: BertConfig, teachers: readonly TeacherModel[]): Shapes {
+  return { student, teacher: teachers[0]?.config, regression: student.problemType === 'regression' };
 }
 
 /** Parameters of a stage: the student's, and those of its methods. */
@@ -201,8 +207,7 @@ export async function runStage(job: StageJob): Promise<{ readonly weights: Weigh
   const resultPath = folder.file(`${recipe.name}.safetensors`);
   if (await fileExists(resultPath)) return readStage(resultPath);
 
-  const regression = config.problemType === 'regression' && !recipe.ptp;
-  const shapes: Shapes = { student: config, teacher: job.teachers[0]?.config, regression };
+  const shapes = shapesOf(config, job.teachers);
   const objective = stageObjective(recipe, shapes, job.teachers, job.train.dropout);
   const inStep = activeLosses(recipe).some((loss) => isInStep(methodNamed(loss.method).taps(loss as never, shapes)));
   const bestPath = folder.file(`${recipe.name}.best.safetensors`);
@@ -301,24 +306,14 @@ async function openEvaluation({
     };
     const { maxLength } = train;
     const logits = await computeLogits(run, dev.examples, { labels, maxLength, progress, signal });
-    if (!recipe.ptp) return scoreTask(dev.task, logits.data, dev.examples.labels).metrics;
-    return crossEntropyMetrics(logits.data, dev.examples.labels, labels);
+    const gold = dev.examples.labels;
+    if (!recipe.ptp) return scoreTask(dev.task, logits.data, gold).metrics;
+    const rows = Array.from({ length: gold.length }, (_, i) => [...logits.data.subarray(i * labels, (i + 1) * labels)]);
+    const right = answers(rows).filter((answer, i) => answer === gold[i]).length;
+    return { loss: negativeLogLikelihood(rows, [...gold]), accuracy: right / gold.length };
   };
   const best = recipe.ptp
     ? ({ primary: 'loss', better: 'lower' } as const)
     : ({ primary: dev.task.primary, better: 'higher' } as const);
   return { evaluate, ...best, release: () => session.release() };
-}
-
-function crossEntropyMetrics(logits: Float32Array, gold: ArrayLike<number>, classes: number) {
-  let loss = 0;
-  let correct = 0;
-  for (let i = 0; i < gold.length; i++) {
-    const row = Array.from(logits.subarray(i * classes, (i + 1) * classes));
-    const largest = Math.max(...row);
-    const total = row.reduce((sum, logit) => sum + Math.exp(logit - largest), 0);
-    loss += Math.log(total) + largest - (row[gold[i] as number] as number);
-    if (row.indexOf(largest) === gold[i]) correct++;
-  }
-  return { loss: loss / gold.length, accuracy: correct / gold.length };
 }

@@ -4,6 +4,7 @@ import { dataFlags, deviceFlags, KdxCommand, loadModelData, trainingFlags, train
 import { KdxError } from 'kdx/errors';
 import { renderText } from '../compare/render-text.ts';
 import type { CompareReport } from '../compare/report.ts';
+import { augmentedFlag, teacherFlag } from './flags.ts';
 import { presetNames } from '../recipe/presets.ts';
 
 const { recipe: _recipe, ...withoutRecipe } = trainingFlags;
@@ -28,12 +29,7 @@ It can be stopped at any time; --resume goes on, trains only what is not finishe
     },
   ];
   static override flags = {
-    teacher: Flags.string({
-      summary: 'Finetuned classifier: checkpoint folder, hub id, or ONNX file. May be repeated.',
-      helpValue: 'DIR|FILE',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    teacher: teacherFlag,
     student: Flags.string({
       summary: 'Its shape, as layers=3; or a checkpoint to start from.',
       helpValue: 'SHAPE|DIR',
@@ -59,13 +55,7 @@ It can be stopped at any time; --resume goes on, trains only what is not finishe
     report: Flags.boolean({ summary: 'Train nothing: write the report on what is in --out.' }),
     keep: Flags.boolean({ summary: 'Keep the trained students, in --out/runs.' }),
     ...dataFlags,
-    augmented: Flags.string({
-      summary: 'More training examples made from these, as kdx augment writes them. May be repeated.',
-      helpValue: 'FILE',
-      helpGroup: 'DATA',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    augmented: augmentedFlag,
     corpus: Flags.string({
       summary: 'Plain text for recipes that pretrain.',
       helpValue: 'FILE',

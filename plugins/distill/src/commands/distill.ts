@@ -17,6 +17,7 @@ import { KdxError } from 'kdx/errors';
 import type { JsonObject } from 'kdx/recipe';
 import type { DistillResult } from '../distill.ts';
 import type { Plan } from '../preflight.ts';
+import { augmentedFlag, teacherFlag } from './flags.ts';
 import { presetNames, presets } from '../recipe/presets.ts';
 import { renderTraining } from './result.ts';
 
@@ -58,12 +59,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
     },
   ];
   static override flags = {
-    teacher: Flags.string({
-      summary: 'Finetuned classifier: checkpoint folder, hub id, or ONNX file. May be repeated.',
-      helpValue: 'DIR|FILE',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    teacher: teacherFlag,
     student: Flags.string({
       summary:
         'Its shape, as layers=3 or layers=3,hidden=312,heads=12,intermediate=1200 (sizes that are left out are those of the teacher); or a checkpoint to start from.',
@@ -78,13 +74,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
     'dry-run': Flags.boolean({ summary: 'Check everything, say what would be done, and stop.' }),
     'print-recipe': Flags.boolean({ summary: 'Print the recipe as JSON, with every option, and stop.' }),
     ...dataFlags,
-    augmented: Flags.string({
-      summary: 'More training examples made from these, as kdx augment writes them. May be repeated.',
-      helpValue: 'FILE',
-      helpGroup: 'DATA',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    augmented: augmentedFlag,
     corpus: Flags.string({
       summary: 'Plain text for recipes that pretrain: a sentence or paragraph a line, an empty line between documents.',
       helpValue: 'FILE',
