@@ -49,7 +49,7 @@ for (const [width, block] of [
       const expected = Float32Array.from(
         [...ids.data].flatMap((id) => [...all.subarray(Number(id) * width, (Number(id) + 1) * width)]),
       );
-      const { model, tensors } = quantized(weight8, rowsOf(table), { embeddings, embeddingBlock: block });
+      const { model, tensors } = await quantized(weight8, rowsOf(table), { embeddings, embeddingBlock: block });
       assert.deepEqual(operators(model), { 'com.microsoft.GatherBlockQuantized': 1 }, 'no dequantized table');
       assert.equal(model.irVersion, bits === 4 ? 10 : 8);
       assert.deepEqual(tensors, [
@@ -80,14 +80,14 @@ test('error of Gaussian rows by bits and block size', () => {
 });
 
 test('only large tables that are looked up by index; one that is also multiplied with stays float', async () => {
-  const types = quantized(weight8, rowsOf(gaussian(1, [2, 64])), { embeddings: 'int4' });
+  const types = await quantized(weight8, rowsOf(gaussian(1, [2, 64])), { embeddings: 'int4' });
   assert.equal(types.tensors[0]?.as, 'int8 per row');
   const tied = smallModel({ ids: ['n'], x: ['n', 100] }, { table: gaussian(2, [100, 64]) }, [
     { opType: 'Gather', inputs: ['table', 'ids'], outputs: ['rows'] },
     { opType: 'MatMul', inputs: ['x', 'table'], outputs: ['h'] },
     { opType: 'Add', inputs: ['rows', 'h'], outputs: ['y'] },
   ]);
-  const { tensors, kept, model } = quantized(weight8, tied, { embeddings: 'int4', head: 'quantized' });
+  const { tensors, kept, model } = await quantized(weight8, tied, { embeddings: 'int4', head: 'quantized' });
   assert.deepEqual(tensors, []);
   assert.deepEqual(kept.map(({ opType }) => opType).sort(), ['Gather', 'MatMul']);
   assert.deepEqual(model.graph.nodes, tied.graph.nodes);
@@ -100,7 +100,7 @@ test('a whole encoder with 4-bit words', async (t) => {
     ['int4', 'int4 in blocks of 32', 0.2],
     ['int8-blocks', 'int8 in blocks of 32', 0.04],
   ] as const) {
-    const result = quantized(weight8, model, { embeddings });
+    const result = await quantized(weight8, model, { embeddings });
     assert.equal(result.reported, result.measured, 'the report counts every byte');
     assert.deepEqual(
       result.tensors.filter(({ name }) => name.includes('embeddings')).map((tensor) => tensor.as),
@@ -138,10 +138,13 @@ const shared = bert({
   kdx_layer_plan: [0, 1, 2, 0, 1, 2],
 });
 
-test('sizes: 4x312 is at most 11.5 MB, 6x768 with three unique layers at most 40 MB', () => {
+test('sizes: 4x312 is at most 11.5 MB, 6x768 with three unique layers at most 40 MB', async () => {
   const parameters = classifierParameters(small, 2);
   const weights = new Map(parameters.map(({ name, shape }, i) => [name, waves(i, shape)]));
-  const result = weight8.quantize(classifierModel(small, 2, weights), weight8.options.parse({ embeddings: 'int4' }));
+  const result = await weight8.quantize(
+    classifierModel(small, 2, weights),
+    weight8.options.parse({ embeddings: 'int4' }),
+  );
   const size = encodeModel(result.model).bytes.length;
   const constants = weightBytes(result.model) - expectedBytes(parameters);
   assert.ok(constants >= 0 && constants < 1000, `shapes, scalars and axes: ${constants}`);

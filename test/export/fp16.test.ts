@@ -78,7 +78,7 @@ test('a whole encoder: half the size, finite, the same answers in both runtimes'
   const { model, feeds } = await tinyEncoder(t);
   const expected = await runNode(model, feeds);
   for (const compute of ['float16', 'float32'] as const) {
-    const result = quantized(fp16, model, { compute });
+    const result = await quantized(fp16, model, { compute });
     assert.equal(result.reported, result.measured, 'the report counts every byte');
     const bytesBefore = result.tensors.reduce((sum, tensor) => sum + tensor.bytesBefore, 0);
     const bytesAfter = result.tensors.reduce((sum, tensor) => sum + tensor.bytesAfter, 0);
@@ -102,7 +102,7 @@ test('a whole encoder: half the size, finite, the same answers in both runtimes'
 
 test('activations, norms and softmax stay whole in float32, weights and their products do not', async (t) => {
   const { model } = await tinyEncoder(t);
-  const result = quantized(fp16, model);
+  const result = await quantized(fp16, model);
   const half = halves(result.model);
   const inFloat32 = new Map<string, boolean>();
   for (const { opType, inputs } of result.model.graph.nodes)
@@ -128,7 +128,7 @@ test('only tables as float16: rows are cast, not the table', async () => {
     { opType: 'Gather', inputs: ['table', 'ids'], outputs: ['rows'] },
     { opType: 'Erf', inputs: ['rows'], outputs: ['y'] },
   ]);
-  const result = quantized(fp16, model, { compute: 'float32' });
+  const result = await quantized(fp16, model, { compute: 'float32' });
   assert.deepEqual(
     result.model.graph.nodes.map(({ opType }) => opType),
     ['Gather', 'Cast', 'Erf'],
@@ -174,7 +174,7 @@ test('a norm in single steps, a mask of -3.4e38 and activations of 1000 stay fin
     ],
   );
   const expected = await runNode(model, { x });
-  const { model: half } = quantized(fp16, model);
+  const { model: half } = await quantized(fp16, model);
   for (const level of ['disabled', 'all'] as const) {
     const found = await runNode(half, { x }, level);
     assert.ok(found.every(Number.isFinite));
@@ -213,7 +213,7 @@ test('values that branches read, shapes, and a bias that is also read in float32
     ],
   );
   const x = gaussian(3, [3, 8]);
-  const result = quantized(fp16, model);
+  const result = await quantized(fp16, model);
   assert.equal(result.reported, result.measured);
   assert.equal(result.tensors.find(({ name }) => name === 'bias')?.bytesAfter, 16 + 32, 'stored in both');
   assert.ok(relativeRmse(await runNode(result.model, { x }), await runNode(model, { x })) < 2e-3);

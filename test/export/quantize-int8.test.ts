@@ -91,7 +91,7 @@ test('each product of a linear layer is within the bound of its rounding', async
   const step = range / 255;
   for (const [form, nodes, weights] of forms) {
     const float = graphModel(nodes, weights, ['y']);
-    const { model, tensors } = int8.quantize(float, { ...defaults, head: 'int8' });
+    const { model, tensors } = await int8.quantize(float, { ...defaults, head: 'int8' });
     assert.equal(tensors.length, 1);
     const { scales } = quantizeColumns(matrix(w), 'auto');
     const [expected, found] = [(await run(float, { x }))['y']!, (await run(model, { x }))['y']!];
@@ -176,7 +176,7 @@ test('pairs begin at even rows; equal signs add up, others do not', () => {
   assert.ok(saturates(64, 65) && saturates(-64, -65) && saturates(127, 2));
 });
 
-test('columns of zeros, of numbers too small for a scale, and what is no number', () => {
+test('columns of zeros, of numbers too small for a scale, and what is no number', async () => {
   const w = tensor('float32', [2, 3], Float32Array.of(0, 1e-42, 3e38, 0, -1e-42, -3e38));
   for (const bits of ['auto', 7, 8] as const) {
     const { codes, scales } = quantizeColumns(matrix(w), bits);
@@ -191,8 +191,8 @@ test('columns of zeros, of numbers too small for a scale, and what is no number'
       const [good, wrong] = [normal(1, [4, 4]), normal(1, [4, 4])];
       wrong.data[5] = bad;
       const model = graphModel(nodes, table ? { w: good, t: wrong } : { w: wrong, t: good }, ['y', 'z']);
-      assert.throws(
-        () => int8.quantize(model, defaults),
+      await assert.rejects(
+        async () => int8.quantize(model, defaults),
         (error: KdxError) => error.code === 'not-finite' && error.message.startsWith(table ? 't holds' : 'w holds'),
       );
     }
@@ -211,7 +211,7 @@ test('rows of a table have scales of their own, and are looked up as they were',
   ];
   const at = (value: number) => tensorOf('int64', [1], [value]);
   const float = graphModel(nodes, { t, start: at(1), end: at(4), axis: at(0) }, ['y', 'z']);
-  const { model, tensors } = int8.quantize(float, defaults);
+  const { model, tensors } = await int8.quantize(float, defaults);
   assert.deepEqual(tensors, [
     { name: 't', as: 'int8 per row', bytesBefore: 4 * rows * width, bytesAfter: rows * width + 4 * rows },
   ]);
@@ -232,7 +232,7 @@ test('rows of a table have scales of their own, and are looked up as they were',
       }
     });
   }
-  const kept = int8.quantize(float, { ...defaults, embeddings: 'none' });
+  const kept = await int8.quantize(float, { ...defaults, embeddings: 'none' });
   assert.deepEqual(kept.tensors, []);
   assert.deepEqual(
     kept.kept.map(({ reason }) => reason),
@@ -249,8 +249,8 @@ function bert(json: Record<string, unknown>, weight: (dims: readonly number[], i
 
 const count = (nodes: readonly Node[], opType: string) => nodes.filter((node) => node.opType === opType).length;
 
-test('the canonical order of operators; queries, keys and values share their activation', () => {
-  const { model } = int8.quantize(
+test('the canonical order of operators; queries, keys and values share their activation', async () => {
+  const { model } = await int8.quantize(
     bert({}, (dims, i) => normal(i, dims, 0.3)),
     defaults,
   );
@@ -278,7 +278,7 @@ test('the canonical order of operators; queries, keys and values share their act
 });
 
 test('ONNX Runtime fuses every layer', async (t) => {
-  const { model } = int8.quantize(
+  const { model } = await int8.quantize(
     bert({}, (dims, i) => normal(i, dims, 0.3)),
     defaults,
   );
@@ -292,10 +292,10 @@ test('ONNX Runtime fuses every layer', async (t) => {
   for (const left of ['MatMulInteger', 'Cast.1']) assert.equal(count(nodes, left), 0);
 });
 
-test('a shared weight is quantized once and stays shared', () => {
+test('a shared weight is quantized once and stays shared', async () => {
   const weight = (dims: readonly number[], i: number) => normal(i, dims, 0.3);
-  const shared = int8.quantize(bert({ num_hidden_layers: 4, kdx_layer_plan: [0, 1, 0, 1] }, weight), defaults);
-  const plain = int8.quantize(bert({}, weight), defaults);
+  const shared = await int8.quantize(bert({ num_hidden_layers: 4, kdx_layer_plan: [0, 1, 0, 1] }, weight), defaults);
+  const plain = await int8.quantize(bert({}, weight), defaults);
   assert.deepEqual(
     shared.tensors.map(({ name, bytesAfter }) => [name, bytesAfter]),
     plain.tensors.map(({ name, bytesAfter }) => [name, bytesAfter]),
@@ -305,18 +305,18 @@ test('a shared weight is quantized once and stays shared', () => {
   assert.equal(codes.length, shared.tensors.length);
 });
 
-test('the same model gives the same bytes, and is left as it was', () => {
+test('the same model gives the same bytes, and is left as it was', async () => {
   const model = bert({}, (dims, i) => normal(i, dims, 0.3));
   const before = encodeModel(model).bytes;
-  const bytes = () => encodeModel(int8.quantize(model, defaults).model).bytes;
-  assert.deepEqual(bytes(), bytes());
+  const bytes = async () => encodeModel((await int8.quantize(model, defaults)).model).bytes;
+  assert.deepEqual(await bytes(), await bytes());
   assert.deepEqual(encodeModel(model).bytes, before);
 });
 
-test('an opset without DynamicQuantizeLinear is refused', () => {
+test('an opset without DynamicQuantizeLinear is refused', async () => {
   const model = { ...bert({}, (dims, i) => normal(i, dims)), opsets: { '': 10 } };
-  assert.throws(
-    () => int8.quantize(model, defaults),
+  await assert.rejects(
+    async () => int8.quantize(model, defaults),
     (error: KdxError) => error.code === 'opset-too-old' && /opset 10; int8 needs 11/.test(error.message),
   );
 });
@@ -331,10 +331,10 @@ for (const [name, json, most] of [
   ],
   ['4 layers of 312', { hidden_size: 312, intermediate_size: 1200, num_hidden_layers: 4 }, 14.6e6],
 ] as const)
-  test(`size of ${name}`, () => {
+  test(`size of ${name}`, async () => {
     const zeros = (dims: readonly number[]) =>
       tensor('float32', dims, new Float32Array(dims.reduce((product, dim) => product * dim, 1)));
-    const { model } = int8.quantize(bert({ ...shapes, ...json }, zeros), defaults);
+    const { model } = await int8.quantize(bert({ ...shapes, ...json }, zeros), defaults);
     const tensors = [...model.graph.initializers.values()];
     const size = tensors.reduce((sum, { dtype, dims }) => sum + byteLength(dtype, dims), 0);
     assert.ok(size <= most, `${size} bytes`);

@@ -93,12 +93,16 @@ export async function runWeb(model: Model, feeds: Readonly<Record<string, Tensor
 }
 
 /** A quantized model with its report, checked, and read back from its file. */
-export function quantized(quantizer: Quantizer, model: Model, options: Readonly<Record<string, unknown>> = {}) {
+export async function quantized(quantizer: Quantizer, model: Model, options: Readonly<Record<string, unknown>> = {}) {
   const parsed = quantizer.options.parse(options);
-  const result = quantizer.quantize(model, parsed);
+  const result = await quantizer.quantize(model, parsed);
   checkGraph(result.model.graph);
   const { bytes } = encodeModel(result.model);
-  assert.equal(sha256(bytes), sha256(encodeModel(quantizer.quantize(model, parsed).model).bytes), 'the same bytes');
+  assert.equal(
+    sha256(bytes),
+    sha256(encodeModel((await quantizer.quantize(model, parsed)).model).bytes),
+    'the same bytes',
+  );
   assert.equal(sha256(encodeModel(decodeModel(bytes)).bytes), sha256(bytes), 'the file can be read');
   const before = weightBytes(model);
   const saved = result.tensors.reduce((sum, { bytesBefore, bytesAfter }) => sum + bytesBefore - bytesAfter, 0);

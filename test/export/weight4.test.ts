@@ -57,11 +57,11 @@ test('blocks of zeros and of numbers too small for a scale are zero; what is no 
   for (let row = 0; row < 32; row++) data[2 * row] = 1e-40;
   const weight: Tensor<'float32'> = { dtype: 'float32', dims: [32, 2], data };
   for (const form of ['portable', 'nbits']) {
-    const { model } = quantized(weight4, product(weight), { form, head: 'quantized' });
+    const { model } = await quantized(weight4, product(weight), { form, head: 'quantized' });
     assert.deepEqual(new Set(await runNode(model, { x: identity(32) })), new Set([0]), form);
   }
   data[5] = Number.NaN;
-  assert.throws(() => quantized(weight4, product(weight), { head: 'quantized' }), { code: 'not-finite' });
+  await assert.rejects(async () => quantized(weight4, product(weight), { head: 'quantized' }), { code: 'not-finite' });
 });
 
 for (const [inputs, blockSize] of [
@@ -79,7 +79,12 @@ for (const [inputs, blockSize] of [
       ['nbits', fittingBlock(inputs, blockSize)],
     ] as const) {
       const expected = dequantize(roundToBlocks(weight, { bits: 4, blockSize: block, axis: 0 }, 'W'));
-      const { model } = quantized(weight4, product(weight), { form, blockSize, accuracyLevel: 0, head: 'quantized' });
+      const { model } = await quantized(weight4, product(weight), {
+        form,
+        blockSize,
+        accuracyLevel: 0,
+        head: 'quantized',
+      });
       assert.deepEqual(await runNode(model, { x }, 'disabled'), expected, form);
       const fused = await runNode(model, { x: gaussian(2, [5, inputs]) });
       const apart = await runNode(model, { x: gaussian(2, [5, inputs]) }, 'disabled');
@@ -122,7 +127,7 @@ test('Gemm, stored either way, with its bias', async () => {
   for (const form of ['portable', 'nbits'])
     for (const graph of [gemm(weight, 0), gemm(turned, 1)]) {
       const options = { form, blockSize: 16, accuracyLevel: 1, head: 'quantized' };
-      const found = await runNode(quantized(weight4, graph, options).model, { x }, 'disabled');
+      const found = await runNode((await quantized(weight4, graph, options)).model, { x }, 'disabled');
       assert.ok(relativeRmse(found, exact) < 1e-6, form);
     }
 });
@@ -135,7 +140,7 @@ test('a whole encoder: sizes, sharing, operators, and answers in both runtimes',
     ['nbits', 'com.microsoft', 17],
   ] as const) {
     const embeddings = 'int8';
-    const result = quantized(weight4, model, { form, embeddings });
+    const result = await quantized(weight4, model, { form, embeddings });
     assert.equal(result.reported, result.measured, 'the report counts every byte');
     assert.equal(result.tensors.length, 2 * 6 + 1 + 3, 'two sets of layers, pooler, tables');
     assert.equal(result.model.opsets[''], opset);
@@ -159,8 +164,8 @@ test('a whole encoder: sizes, sharing, operators, and answers in both runtimes',
 
 test('both forms hold the same numbers', async (t) => {
   const { model, feeds } = await tinyEncoder(t, { hidden_size: 64, intermediate_size: 128 });
-  const run = (options: Readonly<Record<string, unknown>>) =>
-    runNode(quantized(weight4, model, options).model, feeds, 'disabled');
+  const run = async (options: Readonly<Record<string, unknown>>) =>
+    runNode((await quantized(weight4, model, options)).model, feeds, 'disabled');
   const portable = await run({ form: 'portable', embeddings: 'none' });
   const nbits = await run({ form: 'nbits', embeddings: 'none', accuracyLevel: 1 });
   assert.ok(relativeRmse(nbits, portable) < 1e-5);
@@ -176,7 +181,7 @@ test('operators that changed before opset 21 are rewritten', async () => {
     { opType: 'ReduceMax', inputs: ['b'], outputs: ['max'], attributes: { axes, keepdims: int(1) } },
     { opType: 'Add', inputs: ['mean', 'max'], outputs: ['y'] },
   ]);
-  const { model } = quantized(weight4, before, { head: 'quantized' });
+  const { model } = await quantized(weight4, before, { head: 'quantized' });
   assert.equal(model.opsets[''], 21);
   const feeds = { x: gaussian(3, [3, 32]) };
   const found = await runNode(model, feeds);
@@ -211,11 +216,11 @@ test('operators inside of branches too', async () => {
     ],
   );
   const feeds = { x: gaussian(3, [3, 32]) };
-  const found = await runNode(quantized(weight4, before).model, feeds);
+  const found = await runNode((await quantized(weight4, before)).model, feeds);
   assert.ok(relativeRmse(found, await runNode(before, feeds)) < 0.2);
 });
 
-test('models that cannot be raised are refused, or take the other form', () => {
+test('models that cannot be raised are refused, or take the other form', async () => {
   const initializers = {
     W: gaussian(1, [32, 8]),
     grid: gaussian(2, [1, 2, 2, 2]),
@@ -227,8 +232,11 @@ test('models that cannot be raised are refused, or take the other form', () => {
     { opType: 'GridSample', inputs: ['image', 'grid'], outputs: ['y'] },
   ];
   const sampling = smallModel({ x: [4, 32] }, initializers, nodes);
-  assert.throws(() => quantized(weight4, sampling), { code: 'opset-change', message: /\(GridSample\).* opset 20/ });
-  assert.equal(quantized(weight4, sampling, { form: 'nbits' }).model.opsets[''], 17);
+  await assert.rejects(async () => quantized(weight4, sampling), {
+    code: 'opset-change',
+    message: /\(GridSample\).* opset 20/,
+  });
+  assert.equal((await quantized(weight4, sampling, { form: 'nbits' })).model.opsets[''], 17);
   const old = { ...product(gaussian(1, [32, 64])), opsets: { '': 12 } };
-  assert.throws(() => quantized(weight4, old), { code: 'opset-too-old', message: /is of ONNX opset 12/ });
+  await assert.rejects(async () => quantized(weight4, old), { code: 'opset-too-old', message: /is of ONNX opset 12/ });
 });

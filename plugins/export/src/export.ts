@@ -20,6 +20,7 @@ import { classifierParameters, parameterCount } from 'kdx/nn';
 import { foldInitializers, sharedWeights, type Sharing } from 'kdx/passes';
 import type { Progress } from 'kdx/progress';
 import { kdxVersions } from 'kdx/recipe';
+import { calibrationOf, type CalibrationText } from './calibration.ts';
 import { checkFidelity, defaultLimits, type Fidelity, type FidelityLimits } from './fidelity.ts';
 import { modelPath, writeLayout } from './layout.ts';
 import {
@@ -53,6 +54,8 @@ export interface ExportOptions {
   readonly force?: boolean;
   /** Writes a second, smaller file beside the float one. */
   readonly quantize?: { readonly scheme: Scheme; readonly limits?: FidelityLimits };
+  /** What a scheme that looks at activations sees; default: built-in sentences. */
+  readonly calibrate?: readonly CalibrationText[];
   /** Default `auto`: a data file beside the model when it is over 2 GB. */
   readonly externalData?: 'auto' | 'always';
 }
@@ -156,7 +159,8 @@ export async function exportModel(
   const { out, engine, progress, signal, data, quantize } = options;
   await checkOutput(out, options.force ?? false);
   const { model } = foldInitializers(unfolded, { views: false });
-  const small = quantize && quantizeModel(model, quantize.scheme);
+  const calibration = calibrationOf(source, options.calibrate ?? paritySentences, { engine, progress, signal });
+  const small = quantize && (await quantizeModel(model, quantize.scheme, calibration));
   const smallPath = `onnx/${quantize?.scheme.quantizer.fileName}.onnx`;
   return replaceFolder(out, async (dir) => {
     const models = new Map([[modelPath, model], ...(small ? [[smallPath, small.model] as const] : [])]);

@@ -1,4 +1,5 @@
 /** The library behind `kdx export`. */
+export * from './calibration.ts';
 export * from './export.ts';
 export * from './fidelity.ts';
 export * from './fold.ts';

@@ -7,6 +7,7 @@ import { fileExists } from 'kdx/files';
 import { checkGraph, type Model } from 'kdx/graph';
 import { externalDataName, readModel, writeModel } from 'kdx/onnx';
 import { checkRecipe } from 'kdx/recipe';
+import type { Calibration } from './calibration.ts';
 import type { KeptNode, Quantizer, QuantizedTensor } from './quantize/quantizer.ts';
 import { quantizers } from './quantize/quantizers.ts';
 
@@ -44,11 +45,12 @@ export async function openScheme(name: string, set: readonly string[]): Promise<
 }
 
 /** @throws KdxError `nothing-to-quantize`, those of the quantizer */
-export function quantizeModel(
+export async function quantizeModel(
   model: Model,
   { quantizer, options }: Scheme,
-): { model: Model; report: QuantizationReport } {
-  const { model: quantized, tensors, kept } = quantizer.quantize(model, options);
+  calibration?: Calibration,
+): Promise<{ model: Model; report: QuantizationReport }> {
+  const { model: quantized, tensors, kept } = await quantizer.quantize(model, options, calibration);
   if (tensors.length === 0)
     throw new KdxError('nothing-to-quantize', `${quantizer.name} found no weight in the model that it can quantize`, {
       suggestions: [
@@ -89,7 +91,7 @@ export async function quantizeFile(
     });
   if (!force && (await fileExists(out)))
     throw new KdxError('output-exists', `${out} exists`, { suggestions: ['--force to replace it', 'another --out'] });
-  const { model, report } = quantizeModel(await readModel(file), scheme);
+  const { model, report } = await quantizeModel(await readModel(file), scheme);
   await (await engine.createSession(model, { name: out })).release();
   await writeModel(out, model);
   return { out, bytesBefore: await modelBytes(file), bytesAfter: await modelBytes(out), ...report };

@@ -1,6 +1,7 @@
 /** What a quantizer is: a scheme that turns a float graph, kdx's own or any other encoder's, into a smaller one. */
 import type { z } from 'zod';
 import type { Model } from 'kdx/graph';
+import type { Calibration } from '../calibration.ts';
 
 /** What became of a weight. */
 export interface QuantizedTensor {
@@ -35,8 +36,15 @@ export interface Quantizer<Schema extends z.ZodObject = z.ZodObject> {
   readonly fileName: string;
   /** Options with their defaults. */
   readonly options: Schema;
-  /** The same input and options give the same bytes. A shared weight stays shared. */
-  readonly quantize: (model: Model, options: z.output<Schema>) => Quantized;
+  /**
+   * The same input, options and calibration sentences give the same bytes. A shared weight stays shared.
+   * @param calibration undefined where there is no tokenizer, or nothing to run the model on
+   */
+  readonly quantize: (
+    model: Model,
+    options: z.output<Schema>,
+    calibration?: Calibration,
+  ) => Quantized | Promise<Quantized>;
 }
 
 /** Declares a quantizer. */
