@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { KdxError } from 'kdx/errors';
 import type { Model } from 'kdx/graph';
 import { quantizeLinearLayers } from './int8-linear.ts';
+import { findOutliers } from './outliers.ts';
 import { defineQuantizer } from './quantizer.ts';
 import { commonOptions, quantizeWeights } from './weights.ts';
 
@@ -14,6 +15,8 @@ const options = z.strictObject({
   weightBits: z.union([z.literal('auto'), z.literal(7), z.literal(8)]).default('auto'),
   /** The classifier on top. */
   head: z.enum(['float', 'int8']).default('float'),
+  /** Most channels of an activation that are multiplied in float32, where they are far larger than the others. */
+  outliers: z.int().min(0).max(32).default(3),
 });
 
 /** First opset with DynamicQuantizeLinear. */
@@ -24,9 +27,10 @@ export const int8 = defineQuantizer({
   summary: 'int8 weights per channel, activations quantized at run time: about a quarter of the size, and fast on CPUs',
   fileName: 'model_quantized',
   options,
-  quantize(model, { weightBits, ...options }) {
+  async quantize(model, { weightBits: bits, outliers: most, ...options }, calibration) {
     checkOpset(model);
-    return quantizeWeights(model, (layers, fresh) => quantizeLinearLayers(layers, weightBits, fresh), options);
+    const outliers = calibration && most > 0 ? await findOutliers(model, most, calibration) : new Map();
+    return quantizeWeights(model, (layers, fresh) => quantizeLinearLayers(layers, { bits, outliers }, fresh), options);
   },
 });
 
