@@ -3,7 +3,9 @@ import { InferenceSession, Tensor as OrtTensor, env } from 'onnxruntime-node';
 import { internal } from '../errors/index.ts';
 import type { Tensor, ValueInfo } from '../graph/index.ts';
 import { flushesDenormals } from './denormals.ts';
-import type { Driver, SessionSettings } from './driver.ts';
+import { nodeSessionOptions } from './node-options.ts';
+import type { Driver, GpuData, SessionSettings } from './driver.ts';
+import { onGpu, openGpuTensors, outputLocations, type OutputLocation } from './webgpu-tensors.ts';
 
 const LOG_FATAL = 4;
 /** Element types that the binding takes as inputs and outputs. */
@@ -22,10 +24,14 @@ const dtypes: ReadonlySet<string> = new Set([
   'bool',
 ]);
 
-export function openBindingDriver(): Driver {
+/** @param gpu compute by WebGPU, and keep variables there; default: on the CPU */
+export function openBindingDriver(gpu?: GpuData): Driver {
   env.logLevel = 'fatal';
   const sessions = new Map<number, InferenceSession>();
   const variables = new Map<number, OrtTensor>();
+  /** Sessions whose memory on the GPU a variable is in; memory that is freed after its session ends the process. */
+  const owners = new Map<number, number>();
+  const device = gpu && openGpuTensors((model, location) => newSession(model, copierOptions, location), gpu);
   const find = <T>(map: ReadonlyMap<number, T>, id: number, kind: string): T => {
     const found = map.get(id);
     if (found === undefined) throw internal(`there is no ${kind} ${id}`);
@@ -33,15 +39,34 @@ export function openBindingDriver(): Driver {
   };
   const releaseSession = async (id: number) => {
     const session = find(sessions, id, 'session');
+    for (const [variable, owner] of owners)
+      if (owner === id) setVariable(variable, await moved(find(variables, variable, 'variable')));
     sessions.delete(id);
     await session.release();
   };
+  const setVariable = (id: number, value: OrtTensor, owner?: number) => {
+    dispose(variables.get(id));
+    variables.set(id, value);
+    if (owner === undefined) owners.delete(id);
+    else owners.set(id, owner);
+  };
+  const dropVariable = (id: number) => {
+    dispose(variables.get(id));
+    variables.delete(id);
+    owners.delete(id);
+  };
+  /** Into memory that stays until the driver is closed. */
+  const moved = async (value: OrtTensor) => (device ? device.upload(value) : value);
+  /** Values for the main thread; what is a variable stays. */
+  const fetched = async (value: OrtTensor, isVariable: boolean): Promise<Tensor> => {
+    const host = device ? await device.download(value) : value;
+    if (host !== value && !isVariable) dispose(value);
+    return tensorOf(host, isVariable && host === value);
+  };
   return {
     async createSession(id, model, settings) {
-      const options = optionsOf(settings);
-      const session = await (typeof model === 'string'
-        ? InferenceSession.create(model, options)
-        : InferenceSession.create(model, options));
+      const options = optionsOf(settings, gpu !== undefined);
+      const session = await (gpu ? openGpuSession(model, options) : newSession(model, options));
       sessions.set(id, session);
       return { inputs: session.inputMetadata.map(infoOf), outputs: session.outputMetadata.map(infoOf) };
     },
@@ -51,42 +76,83 @@ export function openBindingDriver(): Driver {
         inputs[name] = typeof value === 'number' ? find(variables, value, 'variable') : ortTensorOf(value);
       const outputs = [...new Set([...assign.map(([name]) => name), ...fetch])];
       const results = await find(sessions, session, 'session').run(inputs, outputs);
-      for (const [name, id] of assign) variables.set(id, results[name] as OrtTensor);
+      for (const [name, id] of assign) setVariable(id, results[name] as OrtTensor, session);
       const assigned = new Set(assign.map(([name]) => name));
-      return fetch.map((name) => tensorOf(results[name] as OrtTensor, assigned.has(name)));
+      return inOrder(fetch, (name) => fetched(results[name] as OrtTensor, assigned.has(name)));
     },
     releaseSession,
-    put(ids, values) {
-      ids.forEach((id, i) => variables.set(id, ortTensorOf(values[i] as Tensor)));
+    async put(ids, values) {
+      for (const [i, id] of ids.entries()) {
+        setVariable(id, await moved(ortTensorOf(values[i] as Tensor)));
+      }
     },
-    get: (ids) => ids.map((id) => tensorOf(find(variables, id, 'variable'), true)),
-    drop(ids) {
-      for (const id of ids) variables.delete(id);
-    },
+    get: (ids) => inOrder(ids, (id) => fetched(find(variables, id, 'variable'), true)),
+    drop: (ids) => ids.forEach(dropVariable),
     async close() {
+      for (const id of [...variables.keys()]) dropVariable(id);
       for (const id of [...sessions.keys()]) await releaseSession(id);
-      variables.clear();
+      await device?.release();
     },
   };
 }
 
-function optionsOf(settings: SessionSettings): InferenceSession.SessionOptions {
+/** One after the other: the binding does not run two things at once. */
+async function inOrder<A, B>(values: readonly A[], work: (value: A) => Promise<B>): Promise<B[]> {
+  const results: B[] = [];
+  for (const value of values) results.push(await work(value));
+  return results;
+}
+
+/** Memory of a GPU is not collected; other tensors are left to the collector. */
+function dispose(value: OrtTensor | undefined): void {
+  if (value && onGpu(value)) value.dispose();
+}
+
+function newSession(
+  model: Uint8Array | string,
+  options: InferenceSession.SessionOptions,
+  location?: OutputLocation,
+): Promise<InferenceSession> {
+  const all = { ...options, ...(location !== undefined && { preferredOutputLocation: location }) };
+  return typeof model === 'string' ? InferenceSession.create(model, all) : InferenceSession.create(model, all);
+}
+
+/** Made again where an output has a type that the binding cannot leave on the GPU: only the session tells the types. */
+async function openGpuSession(
+  model: Uint8Array | string,
+  options: InferenceSession.SessionOptions,
+): Promise<InferenceSession> {
+  const session = await newSession(model, options, 'gpu-buffer');
+  const locations = outputLocations(session);
+  if (Object.values(locations).every((location) => location === 'gpu-buffer')) return session;
+  await session.release();
+  return newSession(model, options, locations);
+}
+
+/** The copy is the one node of these graphs, so it must not be optimized away. */
+const copierOptions: InferenceSession.SessionOptions = {
+  executionProviders: ['webgpu'],
+  graphOptimizationLevel: 'disabled',
+  logSeverityLevel: LOG_FATAL,
+};
+
+function optionsOf(settings: SessionSettings, webgpu: boolean): InferenceSession.SessionOptions {
+  const { extra, ...options } = nodeSessionOptions(settings);
   return {
-    executionProviders: ['cpu'],
+    ...options,
+    executionProviders: [webgpu ? 'webgpu' : 'cpu'],
     executionMode: 'sequential',
-    intraOpNumThreads: settings.threads,
     interOpNumThreads: 1,
-    graphOptimizationLevel: settings.optimization,
-    enableMemPattern: settings.memoryPattern,
     logSeverityLevel: LOG_FATAL,
     logId: settings.name,
     ...(settings.optimizedModelPath === undefined ? {} : { optimizedModelFilePath: settings.optimizedModelPath }),
     extra: {
+      ...extra,
       session: {
+        ...(extra?.['session'] as object),
         set_denormal_as_zero: (settings.flushDenormals ?? flushesDenormals()) ? '1' : '0',
-        intra_op: { allow_spinning: '0' },
+        ...(webgpu && !settings.cpuFallback && { disable_cpu_ep_fallback: '1' }),
       },
-      optimization: { disable_specified_optimizers: settings.disabledOptimizers.join(';') },
     },
   };
 }

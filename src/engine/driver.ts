@@ -13,7 +13,10 @@ export interface SessionSettings {
   readonly optimization: NonNullable<SessionOptions['optimization']>;
   readonly disabledOptimizers: readonly string[];
   readonly memoryPattern: boolean;
+  readonly spinning: boolean;
+  readonly prepacking: boolean;
   readonly threads: number;
+  readonly cpuFallback: boolean;
   readonly optimizedModelPath: string | undefined;
   /** Whether the session's threads take denormals as zero; default: as the thread does that calls `run`. */
   readonly flushDenormals?: boolean;
@@ -65,11 +68,25 @@ export interface Ready {
   readonly runOptions: bigint;
 }
 
+/** Element types of variables that live on a GPU; the rest stays in the memory of the process. */
+export const deviceTypes = ['float32', 'float16', 'int32', 'uint32'] as const;
+export type DeviceType = (typeof deviceTypes)[number];
+
+/** What a driver on the WebGPU provider needs beyond one on the CPU. */
+export interface GpuData {
+  /** The Vulkan loader, where ONNX Runtime would not find it by its name. */
+  readonly preload?: string;
+  /** Models of one Identity node, of any shape, by element type: they move tensors to the GPU and back. */
+  readonly copiers: Readonly<Record<DeviceType, Uint8Array>>;
+}
+
 export interface WorkerData {
   readonly backend: Backend;
   readonly library: string;
   /** Any small model; see denormals.ts. */
   readonly probe: Uint8Array;
+  /** Compute by WebGPU; without it, on the CPU. */
+  readonly gpu?: GpuData;
   /** Shared by both threads: two flags, at CLOSING and BUSY. */
   readonly state: Int32Array;
 }

@@ -28,8 +28,14 @@ export interface SessionOptions {
   readonly disabledOptimizers?: readonly string[];
   /** Trade memory for speed: off for training (spec: memory pattern), on for plain inference. */
   readonly memoryPattern?: boolean;
+  /** Threads that wait for work keep their processor busy: faster in a loop, at the cost of everybody else; default false. */
+  readonly spinning?: boolean;
+  /** Weights are rearranged for the kernels once, when the session is made: faster, and more memory; default true. */
+  readonly prepacking?: boolean;
   /** Intra-op threads of this session; default: the engine's. */
   readonly threads?: number;
+  /** Nodes that a GPU cannot do may run on the CPU, with copies there and back; without this, an error. Default true. */
+  readonly cpuFallback?: boolean;
   /** Write the graph as optimized by the runtime to this file. */
   readonly optimizedModelPath?: string;
 }

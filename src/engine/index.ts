@@ -3,4 +3,7 @@ export type * from './engine.ts';
 export { openEngine, probeDevices, type OpenOptions, type Probe } from './open.ts';
 export type { DeviceReport } from './devices.ts';
 export type { Backend } from './driver.ts';
+export { nativeLibrary } from './library.ts';
+export { nodeSessionOptions } from './node-options.ts';
 export { processor, type Processor } from './processor.ts';
+export { findWebPackage, requireWebPackage, type WebPackage } from './web-package.ts';

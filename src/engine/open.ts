@@ -1,15 +1,15 @@
 /** Opening an engine: which device, and which way to ONNX Runtime. */
 import { KdxError } from '../errors/index.ts';
-import { modelOf, type Model } from '../graph/index.ts';
-import { encodeModel } from '../onnx/index.ts';
-import { chooseDevice, reportDevices, type DeviceReport } from './devices.ts';
+import { chooseDevice, libraryFolders, refusedReport, reportDevices, type DeviceReport } from './devices.ts';
 import type { Backend, Ready } from './driver.ts';
-import type { DeviceKind, Engine, EngineOptions } from './engine.ts';
+import type { DeviceInfo, DeviceKind, Engine, EngineOptions } from './engine.ts';
 import { startHost } from './host.ts';
-import { loadKoffi, nativeLibrary, switchTelemetryOff, type NativeLibrary } from './library.ts';
+import { copyModel, gpuData } from './copy-model.ts';
+import { loadKoffi, nativeLibrary, switchTelemetryOff, type Koffi, type NativeLibrary } from './library.ts';
 import { openOrtApi, type OrtApi } from './ort-api.ts';
 import { ortEngine } from './ort-engine.ts';
 import { processor, type Processor } from './processor.ts';
+import { findVulkan, type Vulkan } from './vulkan.ts';
 
 export interface OpenOptions extends EngineOptions {
   /** Default `auto`: the first available of cuda, webgpu, cpu. */
@@ -32,14 +32,26 @@ export async function openEngine(options: OpenOptions = {}): Promise<Engine> {
   const threads = options.threads ?? cpu.threads;
   if (!Number.isInteger(threads) || threads < 1)
     throw new KdxError('invalid-option', `threads must be a whole number of at least 1, got ${threads}`);
-  const device = chooseDevice(options.device ?? 'auto', reportDevices({ library, processor: cpu }), cpu, threads);
-  const { backend, api, reason } = await chooseBackend(wantedBackend(options.backend), library);
-  const host = await startHost(
-    { backend, library: library.path, probe: encodeModel(probeModel()).bytes },
-    ({ runOptions }: Ready) => api?.call('RunOptionsSetTerminate', runOptions),
-  );
-  const name = `onnxruntime ${library.version}, ${backendNames[backend]}`;
-  return ortEngine(name, { ...device, reason: [device.reason, reason].filter(Boolean).join('; ') }, host);
+  const koffi = await loadKoffi();
+  const vulkan = lookOnce(koffi);
+  const wanted = options.device ?? 'auto';
+  const { backend, api, reason } = chooseBackend(wantedBackend(options.backend), library, koffi);
+  const start = async (device: DeviceInfo): Promise<Engine> => {
+    const gpu = device.kind === 'webgpu' ? { gpu: gpuData(vulkan()) } : {};
+    const host = await startHost(
+      { backend, library: library.path, probe: copyModel('float32', [1]), ...gpu },
+      ({ runOptions }: Ready) => api?.call('RunOptionsSetTerminate', runOptions),
+    );
+    const name = `onnxruntime ${library.version}, ${backendNames[backend]}`;
+    return ortEngine(name, { ...device, reason: [device.reason, reason].filter(Boolean).join('; ') }, host);
+  };
+  const reports = reportDevices({ library, processor: cpu, vulkan }, wanted);
+  const device = chooseDevice(wanted, reports, threads);
+  if (device.kind === 'cpu') return start(device);
+  return start(device).catch((error: unknown) => {
+    const tried = reports.map((report) => (report.kind === device.kind ? refusedReport(report, error) : report));
+    return start(chooseDevice(wanted, tried, threads));
+  });
 }
 
 function wantedBackend(option: OpenOptions['backend']): 'auto' | Backend {
@@ -58,9 +70,9 @@ interface BackendChoice {
   readonly reason: string;
 }
 
-async function chooseBackend(wanted: 'auto' | Backend, library: NativeLibrary): Promise<BackendChoice> {
+function chooseBackend(wanted: 'auto' | Backend, library: NativeLibrary, koffi: Koffi | Error): BackendChoice {
   if (wanted === 'binding') return { backend: 'binding', reason: 'Node binding as asked' };
-  const api = await openApi(library);
+  const api = openApi(library, koffi);
   if (!(api instanceof Error)) return { backend: 'capi', api, reason: '' };
   const reason = `the C API of ONNX Runtime cannot be called: ${api.message.split('\n')[0]}`;
   if (wanted === 'auto') return { backend: 'binding', reason: `Node binding (slower), ${reason}` };
@@ -71,8 +83,7 @@ async function chooseBackend(wanted: 'auto' | Backend, library: NativeLibrary): 
   });
 }
 
-async function openApi(library: NativeLibrary): Promise<OrtApi | Error> {
-  const koffi = await loadKoffi();
+function openApi(library: NativeLibrary, koffi: Koffi | Error): OrtApi | Error {
   if (koffi instanceof Error) return koffi;
   try {
     const api = openOrtApi(koffi, library.path);
@@ -83,17 +94,9 @@ async function openApi(library: NativeLibrary): Promise<OrtApi | Error> {
   }
 }
 
-/** One node, for the worker's first session. */
-function probeModel(): Model {
-  const info = (name: string) => ({ name, dtype: 'float32', shape: [1] }) as const;
-  return modelOf({
-    name: 'probe',
-    inputs: [info('x')],
-    outputs: [info('y')],
-    initializers: new Map(),
-    nodes: [{ name: '', opType: 'Identity', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} }],
-    values: new Map(),
-  });
+function lookOnce(koffi: Koffi | Error): () => Vulkan {
+  let found: Vulkan | undefined;
+  return () => (found ??= findVulkan(libraryFolders(), process.env, koffi instanceof Error ? undefined : koffi));
 }
 
 /** What `kdx doctor` shows. */
@@ -104,14 +107,15 @@ export interface Probe {
   readonly backend: { readonly name: Backend; readonly reason: string };
 }
 
-/** Looks at devices, versions and the processor, without computing anything. */
+/** Looks at devices, versions and the processor, without computing anything; may load Vulkan drivers. */
 export async function probeDevices(): Promise<Probe> {
   switchTelemetryOff();
   const library = nativeLibrary();
   const cpu = processor();
-  const { backend, reason } = await chooseBackend(wantedBackend(undefined), library);
+  const koffi = await loadKoffi();
+  const { backend, reason } = chooseBackend(wantedBackend(undefined), library, koffi);
   return {
-    devices: reportDevices({ library, processor: cpu }),
+    devices: reportDevices({ library, processor: cpu, vulkan: lookOnce(koffi) }),
     processor: cpu,
     onnxruntime: { version: library.version, library: library.path },
     backend: { name: backend, reason: reason || 'koffi loads: outputs are not copied, a run can be ended' },

@@ -1,6 +1,6 @@
 /**
  * The C API of ONNX Runtime through koffi. The functions are found by their place in struct OrtApi, an append-only table
- * (onnxruntime/core/session/onnxruntime_c_api.cc, "DO NOT MODIFY ABOVE"); all used here are in it since version 4 or 5.
+ * (onnxruntime/core/session/onnxruntime_c_api.cc, "DO NOT MODIFY ABOVE"); all used here are in it since version 12 or before.
  */
 import type { DType } from '../graph/index.ts';
 import { internal } from '../errors/index.ts';
@@ -40,6 +40,7 @@ const statusFunctions = {
   SessionGetOutputName: [37, [p, 'size_t', p, p]],
   CreateRunOptions: [39, [p]],
   RunOptionsSetTerminate: [46, [p]],
+  CreateTensorAsOrtValue: [48, [p, p, 'size_t', 'int', p]],
   CreateTensorWithDataAsOrtValue: [49, [p, p, 'size_t', p, 'size_t', 'int', p]],
   GetTensorMutableData: [51, [p, p]],
   CastTypeInfoToTensorInfo: [55, [p, p]],
@@ -48,11 +49,14 @@ const statusFunctions = {
   GetDimensions: [62, [p, p, 'size_t']],
   GetSymbolicDimensions: [63, [p, p, 'size_t']],
   GetTensorTypeAndShape: [65, [p, p]],
+  CreateMemoryInfo: [68, ['str', 'int', 'int', 'int', p]],
   CreateCpuMemoryInfo: [69, ['int', 'int', p]],
   AllocatorFree: [76, [p, p]],
   GetAllocatorWithDefaultOptions: [78, [p]],
   AddSessionConfigEntry: [130, [p, 'str', 'str']],
+  CreateAllocator: [131, [p, p, p]],
   CreateAndRegisterAllocator: [144, [p, p, p]],
+  SessionOptionsAppendExecutionProvider: [216, [p, 'str', p, p, 'size_t']],
 } as const;
 
 /** Functions that free an object and return nothing. */
@@ -65,6 +69,7 @@ const releaseFunctions = {
   ReleaseTypeInfo: 98,
   ReleaseTensorTypeAndShapeInfo: 99,
   ReleaseSessionOptions: 100,
+  ReleaseAllocator: 132,
 } as const;
 
 type Argument = Pointer | number | string | ArrayBufferView;
@@ -170,4 +175,9 @@ export function elementCode(dtype: DType): number {
   const code = elementTypes.indexOf(dtype as ElementType);
   if (code < 0) throw internal(`${dtype} tensors cannot be fed or fetched`);
   return code;
+}
+
+/** Never empty: ONNX Runtime refuses the NULL that would be passed for a scalar. */
+export function shapeOf(dims: readonly number[]): BigInt64Array {
+  return BigInt64Array.from(dims.length > 0 ? dims : [0], BigInt);
 }

@@ -1,6 +1,7 @@
 /** Engine on ONNX Runtime: names, checks and numbers here, the work in the worker. */
 import { internal, KdxError } from '../errors/index.ts';
 import { allocate, elementCount, storageLength, type Model, type Tensor } from '../graph/index.ts';
+import { deviceError } from './device-errors.ts';
 import type { SessionSettings } from './driver.ts';
 import type { DeviceInfo, Engine, RunRequest, Session, SessionOptions, Variable } from './engine.ts';
 import type { Host } from './host.ts';
@@ -18,6 +19,11 @@ export function ortEngine(name: string, device: DeviceInfo, host: Host): Engine 
     return chosen.map((variable) => variable.id);
   };
 
+  const put = (ids: readonly number[], copies: readonly Tensor[]) =>
+    host.call('put', [ids, copies], memoryOf(copies)).catch((error: unknown) => {
+      throw deviceError(device.kind, 'parameters and optimizer state', error) ?? error;
+    });
+
   const createSession = async (model: Model | string, options: SessionOptions = {}): Promise<Session> => {
     const id = ++count;
     const settings = settingsOf(model, options, device.threads);
@@ -26,7 +32,9 @@ export function ortEngine(name: string, device: DeviceInfo, host: Host): Engine 
       try {
         return await host.call('createSession', [id, source, settings], give);
       } catch (error) {
-        throw loadError(settings.name, error, typeof model === 'string');
+        throw (
+          deviceError(device.kind, settings.name, error) ?? loadError(settings.name, error, typeof model === 'string')
+        );
       }
     });
     let released: Promise<void> | undefined;
@@ -49,7 +57,7 @@ export function ortEngine(name: string, device: DeviceInfo, host: Host): Engine 
         const results = await host
           .call('run', [{ ...call, feeds }], memoryOf(feeds.map(([, value]) => value)))
           .catch((error: unknown) => {
-            throw runError(settings.name, error);
+            throw deviceError(device.kind, settings.name, error) ?? runError(settings.name, error);
           });
         return Object.fromEntries(call.fetch.map((key, i) => [key, results[i] as Tensor]));
       },
@@ -61,7 +69,10 @@ export function ortEngine(name: string, device: DeviceInfo, host: Host): Engine 
     for (const value of values) checkLength(value);
     const created = values.map(({ dtype, dims }): Variable => ({ id: ++count, dtype, dims: [...dims] }));
     const copies = values.map(ownCopy);
-    await host.call('put', [created.map((variable) => variable.id), copies], memoryOf(copies));
+    await put(
+      created.map((variable) => variable.id),
+      copies,
+    );
     for (const variable of created) variables.set(variable.id, variable);
     return created;
   };
@@ -78,7 +89,7 @@ export function ortEngine(name: string, device: DeviceInfo, host: Host): Engine 
       if (values.length !== ids.length) throw internal(`${values.length} tensors for ${ids.length} variables`);
       chosen.forEach((variable, i) => checkSame(variable, values[i] as Tensor));
       const copies = values.map(ownCopy);
-      await host.call('put', [ids, copies], memoryOf(copies));
+      await put(ids, copies);
     },
     async free(chosen) {
       const ids = idsOf(chosen);
@@ -96,7 +107,10 @@ function settingsOf(model: Model | string, options: SessionOptions, threads: num
     optimization: options.optimization ?? 'all',
     disabledOptimizers: options.disabledOptimizers ?? [],
     memoryPattern: options.memoryPattern ?? false,
+    spinning: options.spinning ?? false,
+    prepacking: options.prepacking ?? true,
     threads: options.threads ?? threads,
+    cpuFallback: options.cpuFallback ?? true,
     optimizedModelPath: options.optimizedModelPath,
   };
 }

@@ -12,12 +12,14 @@ import {
   type SessionSettings,
   type WorkerData,
 } from './driver.ts';
-import { loadKoffi } from './library.ts';
+import { loadKoffi, type Koffi } from './library.ts';
 
 /** Bytes of the stack on which koffi calls C functions: loading a graph recurses. */
 const STACK_BYTES = 8 * 2 ** 20;
 
-const { backend, library, probe, state } = workerData as WorkerData;
+/** Held: koffi unloads a library when its handle is collected. */
+const preloaded: object[] = [];
+const { backend, library, probe, gpu, state } = workerData as WorkerData;
 const port = parentPort as MessagePort;
 const { driver, runOptions } = await openDriver();
 await settleDenormals(driver);
@@ -30,16 +32,28 @@ port.postMessage({ runOptions } satisfies Ready);
 
 async function openDriver(): Promise<{ driver: Driver; runOptions: bigint }> {
   if (backend === 'binding') {
+    if (gpu?.preload !== undefined) preload(await koffiLoaded(), gpu.preload);
     const { openBindingDriver } = await import('./binding-driver.ts');
-    return { driver: openBindingDriver(), runOptions: 0n };
+    return { driver: openBindingDriver(gpu), runOptions: 0n };
   }
-  const koffi = await loadKoffi();
-  if (koffi instanceof Error) throw koffi;
+  const koffi = await koffiLoaded();
   koffi.config({ sync_stack_size: STACK_BYTES });
+  if (gpu?.preload !== undefined) preload(koffi, gpu.preload);
   flushDenormals(koffi);
   const [{ openCapiDriver }, { openOrtApi }] = await Promise.all([import('./capi-driver.ts'), import('./ort-api.ts')]);
-  const capi = openCapiDriver(openOrtApi(koffi, library));
+  const capi = openCapiDriver(openOrtApi(koffi, library), gpu);
   return { driver: capi, runOptions: capi.runOptions };
+}
+
+async function koffiLoaded(): Promise<Koffi> {
+  const koffi = await loadKoffi();
+  if (koffi instanceof Error) throw koffi;
+  return koffi;
+}
+
+/** A library under its own name, so that ONNX Runtime finds it by that wherever it lies. */
+function preload(koffi: Koffi, path: string): void {
+  preloaded.push(koffi.load(path));
 }
 
 /** Gives ONNX Runtime the occasion to set this thread itself, which it takes once in a process. */
@@ -51,7 +65,10 @@ async function settleDenormals(driver: Driver): Promise<void> {
     optimization: 'disabled',
     disabledOptimizers: [],
     memoryPattern: false,
+    spinning: false,
+    prepacking: true,
     threads: 1,
+    cpuFallback: true,
     optimizedModelPath: undefined,
     flushDenormals: true,
   };

@@ -4,16 +4,26 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import type { Engine, Session, Variable } from '../../src/engine/index.ts';
+import { after, before, describe, test as nodeTest } from 'node:test';
+import type { Engine, Session, SessionOptions, Variable } from '../../src/engine/index.ts';
 import { allocate, numbersOf, tensorOf, type DType, type Tensor } from '../../src/graph/index.ts';
 import { writeModel } from '../../src/onnx/index.ts';
 import { accumulate, f32, i64, int, matrixChain, model, string, trainingStep } from './graphs.ts';
 
 type Numeric = Exclude<DType, 'string' | 'float16' | 'bfloat16' | 'int4' | 'uint4'>;
 
-export function engineContract(name: string, open: () => Promise<Engine>): void {
+/** @param skips reasons, by title, why an engine cannot do what a test asks for */
+export function engineContract(
+  name: string,
+  open: () => Promise<Engine>,
+  skips: Readonly<Record<string, string>> = {},
+): void {
   describe(`engine contract: ${name}`, () => {
+    const titles = new Set<string>();
+    const test = (title: string, run: () => Promise<void>, timeout = Infinity) => {
+      titles.add(title);
+      nodeTest(title, { timeout, ...(skips[title] !== undefined && { skip: skips[title] }) }, run);
+    };
     let engine: Engine;
     before(async () => {
       engine = await open();
@@ -288,13 +298,35 @@ export function engineContract(name: string, open: () => Promise<Engine>): void 
         nodes: [['y', 'NoSuchOp', 'x']],
       });
       await assert.rejects(engine.createSession(broken, { name: 'broken' }), {
-        message: /^internal: ONNX Runtime cannot load broken: .*NoSuchOp/,
+        message: /^internal: (ONNX Runtime|TensorFlow\.js) cannot load broken: .*NoSuchOp/,
       });
       await assert.rejects(engine.createSession('/no/such/model.onnx'), { code: 'file-not-found' });
       const folder = await mkdtemp(join(tmpdir(), 'kdx-test-'));
       await writeFile(join(folder, 'text.onnx'), 'this is not a model');
       await assert.rejects(engine.createSession(join(folder, 'text.onnx')), { code: 'invalid-model' });
       await rm(folder, { recursive: true });
+    });
+
+    test('session options change how fast a run is, not what it gives', async () => {
+      const square = matrixChain(64, 3);
+      const x = f32(
+        Array.from({ length: 64 * 64 }, (_, i) => ((i * 37) % 101) / 1000),
+        [64, 64],
+      );
+      const expected = numbersOf(await fetchOne(await engine.createSession(square), { x }));
+      const choices: readonly SessionOptions[] = [
+        ...(['disabled', 'basic', 'extended', 'all'] as const).map((optimization) => ({ optimization })),
+        { disabledOptimizers: ['SkipLayerNormFusion'] },
+        ...[false, true].flatMap((on) => [{ memoryPattern: on }, { prepacking: on }, { spinning: on, threads: 2 }]),
+        { threads: 1 },
+      ];
+      for (const options of choices) {
+        const session = await engine.createSession(square, options);
+        const found = numbersOf(await fetchOne(session, { x }));
+        const worst = Math.max(...found.map((value, i) => Math.abs(value / expected[i]! - 1)));
+        assert.ok(worst < 1e-5, `${JSON.stringify(options)}: ${worst}`);
+        await session.release();
+      }
     });
 
     test('a model file with external data, and the optimized graph as a file', async () => {
@@ -350,7 +382,7 @@ export function engineContract(name: string, open: () => Promise<Engine>): void 
       assert.deepEqual(await trainingLosses(engine, 6), losses);
     });
 
-    test('closing ends a long run and what waits behind it', { timeout: 60_000 }, async () => {
+    test('closing ends a long run and what waits behind it', async () => {
       const own = await open();
       const n = 1024;
       const session = await own.createSession(matrixChain(n, 10));
@@ -366,7 +398,10 @@ export function engineContract(name: string, open: () => Promise<Engine>): void 
       await session.release();
       await own.close();
       await assert.rejects(own.store(f32([1])), /internal: the engine is closed/);
-    });
+    }, 60_000);
+
+    const unknown = Object.keys(skips).filter((title) => !titles.has(title));
+    assert.deepEqual(unknown, [], 'every skip is of a test');
   });
 }
 

@@ -17,8 +17,11 @@ import {
 import type { Value } from '../../src/ops/index.ts';
 import { silentProgress, type Progress } from '../../src/progress/index.ts';
 import {
+  buildStep,
   train,
   type FedBatch,
+  type Objective,
+  type Step,
   type StepContext,
   type TrainJob,
   type TrainOptions,
@@ -127,6 +130,20 @@ export async function tinyRun(t: TestContext): Promise<TinyRun> {
     bests,
     start: (engine, setup = {}) => train(jobOf(engine, setup, { statePath, log, bests })),
   };
+}
+
+/** The step of a full batch of the longest sequences, with dropout. */
+export function tinyStep(): Step {
+  const objective: Objective = {
+    parameters,
+    regression: false,
+    loss({ g, parameter, inputs, labels, weights, dropout }) {
+      const { logits } = bertClassifier(g, architecture, parameter, inputs, dropout);
+      return { loss: crossEntropy(g, logits, labels, weights) };
+    },
+  };
+  const { adamw, clipNorm, batch: rows } = tinyOptions;
+  return buildStep(objective, { rows, length: 8 }, { adamw, clipNorm, mode: 'update' });
 }
 
 function jobOf(engine: Engine, setup: TinySetup, run: Pick<TinyRun, 'statePath' | 'log' | 'bests'>): TrainJob {
