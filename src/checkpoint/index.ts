@@ -12,5 +12,5 @@ export * from './safetensors-writer.ts';
 export type { Weights } from './stored-tensors.ts';
 export { copyTokenizerFiles } from './tokenizer-copy.ts';
 export * from './unshare.ts';
-export type { JsonObject } from './json.ts';
+export { isObject, parseJson, readJsonText, shown, type JsonObject } from './json.ts';
 export { tokenizerFileNames } from './weight-files.ts';

@@ -6,11 +6,13 @@ import { encodeExamples, loadTokenizer, type EncodedExamples, type Example, type
 import type { Engine, Session, SessionOptions } from '../engine/index.ts';
 import { KdxError } from '../errors/index.ts';
 import { fileExists } from '../files/index.ts';
-import type { Model, Tensor } from '../graph/index.ts';
+import { numbersOf, tensorOf, type Model, type Tensor } from '../graph/index.ts';
 import { classifierParameters, fromCheckpoint } from '../nn/index.ts';
 import { readModel } from '../onnx/index.ts';
 import { computeLogits, type LogitsOptions, type RunBatch } from './logits.ts';
 import { classifierModel } from './model.ts';
+import { configOfRef, isConfigRef } from './named-config.ts';
+import { letterTokenizer, randomCheckpoint } from './random-source.ts';
 
 /** What a classifier is made of, before it is given to an engine. */
 export interface ClassifierSource {
@@ -23,16 +25,26 @@ export interface ClassifierSource {
   /** The ONNX file, or undefined for a checkpoint. */
   readonly onnxFile: string | undefined;
   readonly checkpoint: Checkpoint | undefined;
+  /** The weights are random: speed and size mean something, answers do not, and there is no folder. */
+  readonly isRandom?: true;
+  /** Element type of the graph's inputs; default int64. */
+  readonly inputType?: 'int32';
   /** The inference graph. */
   model(): Promise<Model>;
+}
+
+export interface OpenSourceOptions {
+  /** Also take `config:NAME` and `config:FILE.json`: an architecture with random weights. Default: no. */
+  readonly random?: boolean;
 }
 
 /**
  * Opens a checkpoint folder or hub id, an exported folder (onnx/model.onnx and no weights beside it), or an ONNX file
  * whose folder (or the folder above it) has config.json and the tokenizer.
- * @throws KdxError of the readers; `no-classifier-head`, `vocabulary-mismatch`
+ * @throws KdxError of the readers; `no-classifier-head`, `vocabulary-mismatch`, `random-weights`, `unknown-architecture`
  */
-export async function openSource(ref: string): Promise<ClassifierSource> {
+export async function openSource(ref: string, options: OpenSourceOptions = {}): Promise<ClassifierSource> {
+  if (isConfigRef(ref)) return openRandom(ref, options);
   const file = /\.onnx$/i.test(ref) ? ref : await exportedModel(ref);
   return file === undefined ? openCheckpoint(ref) : openOnnx(file, ref);
 }
@@ -49,8 +61,21 @@ export async function exportedModel(dir: string): Promise<string | undefined> {
 
 /** The configuration of a checkpoint, exported folder, hub id or ONNX file, without its weights. */
 export async function sourceConfig(ref: string): Promise<BertConfig> {
+  if (isConfigRef(ref)) return configOfRef(ref);
   const file = /\.onnx$/i.test(ref) ? ref : await exportedModel(ref);
   return readConfig(join(file === undefined ? await resolveModel(ref) : await folderOf(file), 'config.json'));
+}
+
+async function openRandom(ref: string, { random = false }: OpenSourceOptions): Promise<ClassifierSource> {
+  if (!random)
+    throw new KdxError('random-weights', `${ref} has random weights: there is nothing to learn from its answers`, {
+      suggestions: ['kdx bench and kdx export take it; here a checkpoint folder, hub id or ONNX file is needed'],
+    });
+  const checkpoint = await randomCheckpoint(ref);
+  const { dir, config } = checkpoint;
+  const model = () => Promise.resolve(checkpointModel(checkpoint));
+  const tokenizer = letterTokenizer(config.vocabSize);
+  return { ref, dir, config, tokenizer, onnxFile: undefined, checkpoint, isRandom: true, model };
 }
 
 async function openCheckpoint(ref: string): Promise<ClassifierSource> {
@@ -157,7 +182,8 @@ export async function openClassifier(
   const { labels: labelNames, maxPositions: maxLength } = source.config;
   const labels = labelNames.length;
   const run: RunBatch = async (inputs) => {
-    const feeds = Object.fromEntries(session.inputs.map((input) => [input, inputs[input] as Tensor]));
+    const typed = (value: Tensor) => (source.inputType === 'int32' ? asInt32(value) : value);
+    const feeds = Object.fromEntries(session.inputs.map((input) => [input, typed(inputs[input] as Tensor)]));
     const results = await session.run({ feeds, fetch: ['logits'] }).catch((error: unknown) => {
       throw source.onnxFile === undefined ? error : failedRun(name, error);
     });
@@ -205,7 +231,12 @@ function failedRun(name: string, error: unknown): unknown {
   });
 }
 
-const inputNames: readonly string[] = ['input_ids', 'attention_mask', 'token_type_ids'];
+function asInt32(value: Tensor): Tensor<'int32'> {
+  return tensorOf('int32', value.dims, numbersOf(value));
+}
+
+/** What a classifier may read; not all are needed. */
+export const inputNames: readonly string[] = ['input_ids', 'attention_mask', 'token_type_ids'];
 
 /** Why a session is not one of a classifier. */
 function interfaceProblem({ inputs, outputs }: Session): string | undefined {

@@ -60,7 +60,7 @@ export interface GraphSummary {
 }
 
 export function summarizeGraph(graph: Graph): GraphSummary {
-  const counts = countOperators(graph.nodes);
+  const operators = countOperators(graph);
   const bytesByType: Partial<Record<DType, number>> = {};
   for (const value of graph.initializers.values())
     bytesByType[value.dtype] = (bytesByType[value.dtype] ?? 0) + bytesIn(value);
@@ -68,8 +68,8 @@ export function summarizeGraph(graph: Graph): GraphSummary {
   const sizeOf = ([name]: readonly string[]) => bytesIn(graph.initializers.get(name as string) as Tensor);
   const weights = [...graph.initializers.values()].filter(isWeight);
   return {
-    nodes: [...counts.values()].reduce((sum, count) => sum + count, 0),
-    operators: Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))),
+    nodes: Object.values(operators).reduce((sum, count) => sum + count, 0),
+    operators,
     parameters: weights.reduce((sum, { dims }) => sum + elementCount(dims), 0),
     initializers: graph.initializers.size,
     bytes: Object.values(bytesByType).reduce((sum, bytes) => sum + bytes, 0),
@@ -86,14 +86,20 @@ function isWeight({ dtype, dims }: Tensor): boolean {
   return dims.length > 0 && dtype !== 'int64' && dtype !== 'bool' && dtype !== 'string';
 }
 
-function countOperators(nodes: readonly Node[], counts = new Map<string, number>()): Map<string, number> {
+/** Nodes by operator, as in `GraphSummary`. */
+export function countOperators(graph: Graph): Record<string, number> {
+  const counts = new Map<string, number>();
+  countNodes(graph.nodes, counts);
+  return Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
+}
+
+function countNodes(nodes: readonly Node[], counts: Map<string, number>): void {
   for (const { opType, domain, attributes } of nodes) {
     const name = domain === '' ? opType : `${domain}.${opType}`;
     counts.set(name, (counts.get(name) ?? 0) + 1);
     for (const attribute of Object.values(attributes))
-      if (attribute.type === 'graph') countOperators(attribute.value.nodes, counts);
+      if (attribute.type === 'graph') countNodes(attribute.value.nodes, counts);
   }
-  return counts;
 }
 
 /** Names of initializers, those of equal content together. */

@@ -4,3 +4,6 @@ export * from './evaluation.ts';
 export * from './graph-summary.ts';
 export * from './logits.ts';
 export * from './model.ts';
+export * from './named-config.ts';
+export { isLetterTokenizer } from './random-source.ts';
+export * from './tuning.ts';

@@ -26,9 +26,9 @@ export const deviceFlags = {
     helpGroup: 'DEVICE',
   })(),
   engine: Flags.option({
-    options: ['ort'] as const,
+    options: ['ort', 'tfjs'] as const,
     default: 'ort' as const,
-    summary: 'Executor: ort is ONNX Runtime.',
+    summary: 'Executor: ort is ONNX Runtime, tfjs is TensorFlow.js, which has to be installed (plugins/tfjs).',
     helpGroup: 'DEVICE',
   })(),
   threads: Flags.integer({

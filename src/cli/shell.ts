@@ -64,13 +64,18 @@ async function loadPlugins({ root, source = false }: ShellOptions): Promise<Plug
   return [rootPlugin, ...plugins.flat()];
 }
 
-/** oclif's commands target names the compiled file; for sources it is `src/commands/index.ts` in every package. */
+/** oclif's targets, of commands and of hooks, name compiled files; each is made of one in `src`. */
 async function readPackage(folder: string, source: boolean): Promise<Interfaces.PJSON> {
   const pjson = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Interfaces.PJSON;
-  const commands = pjson.oclif.commands;
-  if (typeof commands !== 'object') throw internal(`${folder}/package.json has no explicit oclif.commands`);
-  const target = source ? './src/commands/index.ts' : commands.target;
-  return { ...pjson, oclif: { ...pjson.oclif, commands: { ...commands, target } } };
+  const { commands, hooks = {} } = pjson.oclif;
+  const entries = Object.entries({ ...(commands !== undefined && { commands }), ...hooks });
+  if (entries.length === 0) throw internal(`${folder}/package.json has neither commands nor hooks of oclif`);
+  for (const [name, entry] of entries) {
+    if (typeof entry !== 'object' || !('target' in entry))
+      throw internal(`${folder}/package.json has no target for ${name}`);
+    if (source) entry.target = entry.target.replace(/^\.\/dist\/(.*)\.js$/, './src/$1.ts');
+  }
+  return pjson;
 }
 
 function ignoreClosedPipe(error: NodeJS.ErrnoException): void {

@@ -60,6 +60,17 @@ export async function readTokenizerFiles(dir: string): Promise<TokenizerFiles> {
   return { tokenizer, config, files: { ...files, ...made, 'tokenizer.json': printJson(tokenizer) } };
 }
 
+/**
+ * What a folder with only a vocab.txt of these tokens would say.
+ * @throws KdxError `invalid-vocabulary`
+ */
+export function vocabularyFiles(tokens: readonly string[]): TokenizerFiles {
+  const vocabulary = tokens.map((token) => `${token}\n`).join('');
+  const tokenizer = wordPieceTokenizer(vocabulary, defaultConfig, 'the vocabulary');
+  const files = { 'tokenizer.json': printJson(tokenizer), 'tokenizer_config.json': printJson(defaultConfig) };
+  return { tokenizer, config: defaultConfig, files };
+}
+
 const defaultConfig: Json = { ...specialTokens, do_lower_case: true, tokenizer_class: 'BertTokenizer' };
 
 async function readIfPresent(path: string): Promise<string | undefined> {

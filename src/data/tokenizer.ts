@@ -8,6 +8,7 @@ import {
   readTokenizerFiles,
   specialToken,
   tokenizerAdvice,
+  vocabularyFiles,
   type Json,
   type SpecialToken,
   type TokenizerFiles,
@@ -61,6 +62,14 @@ export async function loadTokenizer(dir: string): Promise<Tokenizer> {
       cause: error,
     });
   }
+}
+
+/**
+ * BERT's uncased tokenizer with these tokens, the number of each being its id.
+ * @throws KdxError `invalid-vocabulary` when a special token is missing
+ */
+export function tokenizerOfVocabulary(tokens: readonly string[]): Tokenizer {
+  return createTokenizer(vocabularyFiles(tokens));
 }
 
 function createTokenizer({ tokenizer, config, files }: TokenizerFiles): Tokenizer {

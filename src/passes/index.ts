@@ -2,4 +2,5 @@
 export * from './constants.ts';
 export * from './dead.ts';
 export * from './fold.ts';
+export * from './saturation.ts';
 export * from './sharing.ts';

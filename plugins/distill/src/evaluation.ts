@@ -1,5 +1,5 @@
 /** Metrics of a classifier on a development set. */
-import { openClassifier, openSource, scoreClassifier } from 'kdx/classifier';
+import { openClassifier, openSource, scoreClassifier, tunedOptions } from 'kdx/classifier';
 import type { TaskData } from 'kdx/data';
 import type { Surroundings } from './stage.ts';
 
@@ -8,6 +8,8 @@ export interface EvaluationOptions extends Surroundings {
   readonly data: TaskData;
   /** Default 128, or what the model takes if that is less. */
   readonly maxLength?: number;
+  /** As the user asked: it goes before a tuned number. */
+  readonly threads?: number | undefined;
 }
 
 export interface Evaluation {
@@ -26,8 +28,10 @@ export async function evaluate({
   progress,
   signal,
   maxLength,
+  threads,
 }: EvaluationOptions): Promise<Evaluation> {
-  const classifier = await openClassifier(await openSource(model), engine);
+  const source = await openSource(model);
+  const classifier = await openClassifier(source, engine, await tunedOptions(source, engine, threads));
   try {
     const limits = maxLength === undefined ? {} : { maxLength };
     const { metrics } = await scoreClassifier(classifier, data.task, data.dev, { progress, signal, ...limits });

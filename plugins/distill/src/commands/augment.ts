@@ -158,7 +158,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
     const data = await loadTaskData(source, { splits: ['train'] });
     for (const warning of data.warnings) this.progress.message(`warning: ${warning}`);
     const { method } = flags;
-    return withEngine(flags, (engine) => {
+    return withEngine({ ...flags, config: this.config }, (engine) => {
       this.progress.message(`device: ${engine.device.description} (${engine.device.reason})`);
       return augment({
         model: flags.model,

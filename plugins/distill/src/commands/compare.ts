@@ -102,7 +102,7 @@ It can be stopped at any time; --resume goes on, trains only what is not finishe
     const firstSeed = flags.seed ?? 1;
     const fractions = fractionsOf(flags.fractions);
     const data = await loadModelData(flags, first, ['train', 'dev']);
-    return withEngine(flags, (engine) => {
+    return withEngine({ ...flags, config: this.config }, (engine) => {
       this.progress.message(`device: ${engine.device.description} (${engine.device.reason})`);
       return compare({
         out: flags.out,

@@ -139,7 +139,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
     if (flags.out === undefined)
       throw new KdxError('invalid-usage', 'Missing required flag out', { suggestions: ['--out DIR, new or empty'] });
     for (const line of planLines(prepared.plan)) this.progress.message(line);
-    return withEngine(flags, (engine) => {
+    return withEngine({ ...flags, config: this.config }, (engine) => {
       this.progress.message(`device: ${engine.device.description} (${engine.device.reason})`);
       return distill(prepared, {
         out: flags.out as string,

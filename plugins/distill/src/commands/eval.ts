@@ -40,11 +40,12 @@ export class Eval extends KdxCommand<typeof Eval, Evaluation> {
     const { flags } = this;
     const { evaluate } = await import('../evaluation.ts');
     const data = await loadModelData(flags, flags.model);
-    return withEngine(flags, (engine) =>
+    return withEngine({ ...flags, config: this.config }, (engine) =>
       evaluate({
         model: flags.model,
         data,
         ...(flags['max-length'] !== undefined && { maxLength: flags['max-length'] }),
+        threads: flags.threads,
         engine,
         progress: this.progress,
         signal: this.signal,

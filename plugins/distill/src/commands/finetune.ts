@@ -77,7 +77,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
     const examples = isPretraining
       ? { corpus: flags.train as string }
       : { data: await loadTaskData(dataSource(flags)) };
-    return withEngine(flags, (engine) => {
+    return withEngine({ ...flags, config: this.config }, (engine) => {
       this.progress.message(`device: ${engine.device.description} (${engine.device.reason})`);
       return finetune({
         ...(flags.model !== undefined && { model: flags.model }),

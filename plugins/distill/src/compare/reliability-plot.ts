@@ -1,5 +1,5 @@
 /** Reliability diagrams: how often a model is right when it is so sure. */
-import { plotBase, type Plot } from './plot.ts';
+import { plotBase, type Plot } from 'kdx/page';
 import type { Calibration } from './report.ts';
 
 /** Pixels; two fit beside one another on a phone. */

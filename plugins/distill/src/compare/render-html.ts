@@ -1,48 +1,31 @@
 /** A comparison as one HTML file: no script, nothing loaded from anywhere, plots as SVG. */
 import { formatCount } from 'kdx/cli';
+import { escapeHtml, htmlDefinitions, htmlFigures, htmlList, htmlPage, htmlTable, type ReportTable } from 'kdx/page';
 import { leaves, type Json } from 'kdx/recipe';
 import { legend } from './legend.ts';
+import { measuredRows } from './measured-rows.ts';
 import { points } from './number-text.ts';
-import { pageStyle } from './page-style.ts';
-import { measuredRows, type Plot } from './plot.ts';
 import { reliabilityPlot } from './reliability-plot.ts';
-import { fractionTables, fractionTitle, verdicts, type ReportTable, type TableCell } from './report-tables.ts';
+import { fractionTables, fractionTitle, verdicts } from './report-tables.ts';
 import { baselines, type CompareReport, type FractionReport } from './report.ts';
 import { differencePlot, metricPlot } from './row-plots.ts';
 import { costPlot, fractionPlot } from './series-plots.ts';
-import { drawSvg } from './svg.ts';
-
-/** Forbids the page everything but its own style. */
-const policy = "default-src 'none'; style-src 'unsafe-inline'";
 
 /** The same bytes for the same report. */
 export async function renderHtml(report: CompareReport): Promise<string> {
   const title = `kdx compare: ${report.task.name}`;
   const sections: string[] = [];
   for (const index of report.fractions.keys()) sections.push(await fractionSection(report, index));
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<title>${escape(title)}</title>
-<style>${pageStyle}</style>
-</head>
-<body>
-<h1>${escape(title)}</h1>
-${introduction(report)}
-${report.fractions.length > 1 ? await figures([fractionPlot(report)]) : ''}
+  const body = `${introduction(report)}
+${report.fractions.length > 1 ? await htmlFigures([fractionPlot(report)]) : ''}
 ${sections.join('\n')}
 <h2>How sure this is</h2>
-${list(report.notes)}
+${htmlList(report.notes)}
 <h2>What the columns mean</h2>
-${list(legend(report))}
+${htmlList(legend(report))}
 ${settings(report)}
-${provenance(report)}
-</body>
-</html>
-`;
+${provenance(report)}`;
+  return htmlPage({ title, body });
 }
 
 function introduction({ task, teacher, devExamples, finishedCells, plannedCells }: CompareReport): string {
@@ -57,16 +40,16 @@ function introduction({ task, teacher, devExamples, finishedCells, plannedCells 
     ],
     ['trainings', finishedCells === plannedCells ? `${finishedCells}` : `${finishedCells} of ${plannedCells}`],
   ];
-  return definitions(facts);
+  return htmlDefinitions(facts);
 }
 
 /** The largest fraction is open, the others are folded up. */
 async function fractionSection(report: CompareReport, index: number): Promise<string> {
   const fraction = report.fractions[index] as FractionReport;
-  const title = `<h2>${escape(fractionTitle(fraction))}</h2>`;
+  const title = `<h2>${escapeHtml(fractionTitle(fraction))}</h2>`;
   const content = [
-    list(verdicts(fraction)),
-    ...fractionTables(report, index).map(table),
+    htmlList(verdicts(fraction)),
+    ...fractionTables(report, index).map(htmlTable),
     measuredRows(fraction).length === 0 ? '' : await fractionFigures(report, fraction),
   ].join('\n');
   return index === 0
@@ -81,37 +64,9 @@ async function fractionFigures(report: CompareReport, fraction: FractionReport):
   const reliability = models.flatMap(({ method, result: { calibration } }) =>
     calibration ? [reliabilityPlot(method, calibration, report.task.labels.length)] : [],
   );
-  if (reliability.length === 0) return figures(main);
+  if (reliability.length === 0) return htmlFigures(main);
   const explanation = 'Accuracy over confidence by bin; dashed is perfect; the area is the share of the examples.';
-  return `${await figures(main)}\n<h3>Calibration</h3>\n<p>${explanation}</p>\n${await figures(reliability, 'small ')}`;
-}
-
-async function figures(plots: readonly Plot[], size = ''): Promise<string> {
-  const drawn: string[] = [];
-  for (const { title, caption, description, spec } of plots)
-    drawn.push(
-      `<figure><h3>${escape(title)}</h3><div role="img" aria-label="${escape(`${title}: ${description}`)}">` +
-        `${await drawSvg(spec)}</div><figcaption>${escape(caption)}</figcaption></figure>`,
-    );
-  return `<div class="${size}plots">\n${drawn.join('\n')}\n</div>`;
-}
-
-function table({ title, columns, rows }: ReportTable): string {
-  const head = columns.map((column) => `<th scope="col">${escape(column)}</th>`).join('');
-  const body = rows.map(([name, ...cells]) => {
-    return `<tr><th scope="row">${escape(name!.text)}</th>${cells.map(dataCell).join('')}</tr>`;
-  });
-  return (
-    `<h3>${escape(title)}</h3>\n<div class="scroll"><table><thead><tr>${head}</tr></thead>\n` +
-    `<tbody>${body.join('\n')}</tbody></table></div>`
-  );
-}
-
-function dataCell({ text, path, verdict }: TableCell): string {
-  const place = path === undefined ? '' : ` data-path="${escape(path)}"`;
-  const short = verdict === 'better' || verdict === 'worse' ? verdict : 'no difference seen';
-  const kind = verdict === 'better' || verdict === 'worse' ? ` class="${verdict}"` : '';
-  return `<td${place}${kind}>${escape(text)}${verdict ? `<small>${short}</small>` : ''}</td>`;
+  return `${await htmlFigures(main)}\n<h3>Calibration</h3>\n<p>${explanation}</p>\n${await htmlFigures(reliability, 'small ')}`;
 }
 
 /** What the recipes of the methods differ in, at the largest fraction. */
@@ -126,7 +81,7 @@ function settings({ fractions }: CompareReport): string {
     columns: ['setting', ...measured.map(({ method }) => method)],
     rows: differing.map((path) => [{ text: path }, ...recipes.map((recipe) => ({ text: show(recipe.get(path)) }))]),
   };
-  return `<details><summary>Settings in which the methods differ</summary>${table(grid)}</details>`;
+  return `<details><summary>Settings in which the methods differ</summary>${htmlTable(grid)}</details>`;
 }
 
 function show(value: Json | undefined): string {
@@ -139,24 +94,5 @@ function provenance({ commands, versions, devices, bootstrap }: CompareReport): 
     ['devices', devices.join(', ')] as const,
     ['bootstrap', `${bootstrap.resamples} resamples, seed ${bootstrap.seed}`] as const,
   ];
-  return `<h2>How it was made</h2>\n<pre>${escape(commands.join('\n'))}</pre>\n${definitions(facts)}`;
-}
-
-function definitions(facts: readonly (readonly [string, string])[]): string {
-  return `<dl>${facts.map(([name, value]) => `<dt>${escape(name)}</dt><dd>${escape(value)}</dd>`).join('')}</dl>`;
-}
-
-function list(texts: readonly string[]): string {
-  return texts.length === 0 ? '' : `<ul>${texts.map((text) => `<li>${escape(text)}</li>`).join('')}</ul>`;
-}
-
-function escape(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#39;',
-  };
-  return text.replace(/[&<>"']/g, (character) => entities[character] as string);
+  return `<h2>How it was made</h2>\n<pre>${escapeHtml(commands.join('\n'))}</pre>\n${htmlDefinitions(facts)}`;
 }

@@ -1,23 +1,10 @@
 /** The tables of a comparison, the same for the terminal, for Markdown and for the page. */
 import { formatCount, formatPercent } from 'kdx/cli';
-import type { Difference, Verdict } from './difference.ts';
+import type { ReportTable, TableCell } from 'kdx/page';
+import type { Difference } from './difference.ts';
 import { differencePoints, duration, percentOf, points, spreadPoints, times } from './number-text.ts';
 import { baselines, type CompareReport, type FractionReport, type MethodResult, type MethodRow } from './report.ts';
 import type { Spread } from './spread.ts';
-
-export interface TableCell {
-  readonly text: string;
-  /** Where its number is in the report: `fractions.0.rows.1.result.primary`. */
-  readonly path?: string;
-  readonly verdict?: Verdict;
-}
-
-export interface ReportTable {
-  readonly title: string;
-  /** The first column has names, the others numbers. */
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly TableCell[])[];
-}
 
 interface Column {
   readonly title: string;
@@ -110,9 +97,15 @@ const differenceColumn = (baseline: (typeof baselines)[number]): Column => ({
   cell: ({ versus }, path) => {
     const difference = versus[baseline];
     if (!difference) return unknown;
-    return { text: differencePoints(difference), path: `${path}.versus.${baseline}`, verdict: difference.verdict };
+    return { text: differencePoints(difference), path: `${path}.versus.${baseline}`, ...verdictNote(difference) };
   },
 });
+
+function verdictNote({ verdict }: Difference): Pick<TableCell, 'note' | 'mark'> {
+  return verdict === 'better' || verdict === 'worse'
+    ? { note: verdict, mark: verdict }
+    : { note: 'no difference seen' };
+}
 
 const retention: Column = {
   title: 'retained',

@@ -1,5 +1,6 @@
 /** Plots with a row for each method. */
-import { measuredRows, meanAndInterval, percent, plotBase, plotScale, plotWidth, type Plot } from './plot.ts';
+import { plotBase, plotScale, plotWidth, type Plot } from 'kdx/page';
+import { measuredRows, meanAndInterval, percent } from './measured-rows.ts';
 import type { Baseline, CompareReport, FractionReport } from './report.ts';
 
 const methodAxis = { title: null, labelLimit: 150, labelPadding: 8, ticks: false, domain: false } as const;

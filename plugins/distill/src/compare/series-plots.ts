@@ -1,12 +1,8 @@
 /** Plots in which each method has a colour and a shape. */
-import type { TopLevelSpec } from 'vega-lite';
+import { plotBase, plotScale, plotWidth, seriesColors, seriesShapes, type Plot, type TopLevelSpec } from 'kdx/page';
+import { measuredRows, meanAndInterval, percent } from './measured-rows.ts';
 import { percentOf } from './number-text.ts';
-import { measuredRows, meanAndInterval, percent, plotBase, plotScale, plotWidth, type Plot } from './plot.ts';
 import type { CompareReport, FractionReport } from './report.ts';
-
-/** Colours that the page has. */
-const seriesCount = 8;
-const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'triangle-right', 'stroke'];
 
 /** Mean and interval over the share of the training data; points of one share are set apart by up to 6 %. */
 export function fractionPlot({ task, fractions }: CompareReport): Plot {
@@ -78,12 +74,10 @@ function seriesSpec(values: readonly SeriesPoint[], methods: readonly string[], 
   const y = (field: string) => ({ field, type: 'quantitative', scale: plotScale, title: `${metric} x 100` }) as const;
   const shown = methods.filter((name) => values.some(({ method }) => method === name));
   const legend = { values: shown, title: null, orient: 'bottom', columns: 2, labelLimit: 150, symbolSize: 70 } as const;
-  const range = methods.map((_, i) => `var(--s${(i % seriesCount) + 1})`);
-  const color = { field: 'method', type: 'nominal', scale: { domain: [...methods], range }, legend } as const;
-  const shape = {
-    ...color,
-    scale: { domain: [...methods], range: methods.map((_, i) => shapes[i % shapes.length] as string) },
-  } as const;
+  const domain = [...methods];
+  const scale = { domain, range: seriesColors(methods.length) };
+  const color = { field: 'method', type: 'nominal', scale, legend } as const;
+  const shape = { ...color, scale: { domain, range: seriesShapes(methods.length) } } as const;
   return {
     ...plotBase,
     width: plotWidth,

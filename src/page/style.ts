@@ -1,4 +1,4 @@
-/** The style of the page: light and dark, wide and narrow. */
+/** The style of a page: light and dark, wide and narrow. */
 
 const light = `
   --paper: #ffffff; --panel: #f5f6f8; --ink: #1b1f24; --muted: #5b6470; --grid: #dfe3e8; --line: #d0d5dc;

@@ -1,0 +1,7 @@
+/** Reports as pages and documents. */
+export * from './html.ts';
+export * from './markdown.ts';
+export * from './plot.ts';
+export * from './style.ts';
+export * from './svg.ts';
+export * from './table.ts';

@@ -1,0 +1,46 @@
+/** What is reported of one subject's latency samples. */
+import { quantileIntervals } from './bootstrap.ts';
+import {
+  classifyOutliers,
+  coefficientOfVariation,
+  median,
+  medianAbsoluteDeviation,
+  quantileSorted,
+  sorted,
+  type Interval,
+  type Outliers,
+} from './statistics.ts';
+
+/** Times in milliseconds per run. p99 is left out: it would need about 260 000 samples (MLPerf, 99 % confidence). */
+export interface Latency {
+  readonly p50: number;
+  readonly p90: number;
+  /** 95 % interval of p50; `null` with too few samples. */
+  readonly ci95: Interval | null;
+  /** 95 % interval of p90; `null` with too few samples. */
+  readonly p90Ci95: Interval | null;
+  readonly min: number;
+  readonly p10: number;
+  /** Median absolute deviation, unscaled. */
+  readonly mad: number;
+  /** Standard deviation over mean. */
+  readonly cv: number;
+  readonly outliers: Outliers;
+}
+
+/** Summarises samples (milliseconds per run, in time order). */
+export function latencyOf(samples: readonly number[], seed: number): Latency {
+  const ascending = sorted(samples);
+  const [ci95 = null, p90Ci95 = null] = quantileIntervals(samples, [0.5, 0.9], { seed });
+  return {
+    p50: median(samples),
+    p90: quantileSorted(ascending, 0.9),
+    ci95,
+    p90Ci95,
+    min: quantileSorted(ascending, 0),
+    p10: quantileSorted(ascending, 0.1),
+    mad: medianAbsoluteDeviation(samples),
+    cv: coefficientOfVariation(samples),
+    outliers: classifyOutliers(samples),
+  };
+}

@@ -1,0 +1,59 @@
+/** What a run claims on a simulated noisy machine, and the rule by which it claims it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { coversOne, halfWidth, pairedSpeedup, verdict } from '../../src/timing/speedup.ts';
+import { noisyRun } from './simulation.ts';
+
+const seeds = Array.from({ length: 30 }, (_, i) => 100 + i);
+
+async function speedups(slowdown: number) {
+  const results = [];
+  for (const seed of seeds) results.push((await noisyRun(seed, slowdown)).subjects[1]!.speedup!);
+  return results;
+}
+
+test('A/A: the interval covers 1 in at least 27 of 30 runs, of the subject and of the control', async () => {
+  let subject = 0;
+  let control = 0;
+  for (const seed of seeds) {
+    const result = await noisyRun(seed, 1);
+    if (coversOne(result.subjects[1]!.speedup!)) subject++;
+    if (result.control.valid) control++;
+  }
+  assert.ok(subject >= 27, `${subject} of 30`);
+  assert.ok(control >= 27, `${control} of 30`);
+});
+
+test('a planted slowdown of 10 % is found in at least 27 of 30 runs', async () => {
+  const results = await speedups(1.1);
+  const found = results.filter((speedup) => verdict(speedup) === 'slower').length;
+  assert.ok(found >= 27, `${found} of 30`);
+});
+
+test('a planted slowdown of 3 % is never reported as a speed-up', async () => {
+  const results = await speedups(1.03);
+  assert.equal(results.filter((speedup) => verdict(speedup) === 'faster').length, 0);
+});
+
+test('the verdict needs an interval that excludes 1 and an effect above the threshold', () => {
+  assert.equal(verdict({ ratio: 1.5, ci95: [1.4, 1.6] }), 'faster');
+  assert.equal(verdict({ ratio: 0.7, ci95: [0.6, 0.8] }), 'slower');
+  assert.equal(verdict({ ratio: 1.5, ci95: [0.99, 2] }), 'not distinguishable');
+  assert.equal(verdict({ ratio: 1.5, ci95: [1, 2] }), 'not distinguishable');
+  assert.equal(verdict({ ratio: 1.5, ci95: null }), 'not distinguishable');
+  assert.equal(verdict({ ratio: 1.019, ci95: [1.018, 1.02] }), 'not distinguishable');
+  assert.equal(verdict({ ratio: 1 / 1.019, ci95: [0.97, 0.99] }), 'not distinguishable');
+  assert.equal(verdict({ ratio: 1.021, ci95: [1.02, 1.022] }), 'faster');
+  assert.equal(verdict({ ratio: 1.021, ci95: [1.02, 1.022] }, 0.05), 'not distinguishable');
+});
+
+test('a speed-up and its inverse are told by inverse intervals', () => {
+  const a = [10, 11, 12, 10.5, 11.5, 10, 30, 11];
+  const b = [5, 5.4, 6.3, 5.2, 5.9, 5.1, 5.2, 5.3];
+  const forth = pairedSpeedup(a, b, { seed: 1 });
+  const back = pairedSpeedup(b, a, { seed: 1 });
+  assert.ok(Math.abs(forth.ratio * back.ratio - 1) < 1e-12);
+  assert.ok(forth.ratio > 1.9 && forth.ratio < 2.1);
+  assert.ok(Math.abs(halfWidth(forth) - halfWidth(back)) < 0.01);
+  assert.equal(halfWidth({ ratio: 2, ci95: null }), Infinity);
+});

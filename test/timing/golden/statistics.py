@@ -1,0 +1,40 @@
+"""Writes statistics.json: quantiles by numpy, bootstrap intervals by scipy (100 000 resamples). Run: python statistics.py"""
+import json
+import pathlib
+
+import numpy
+import scipy
+from scipy import stats
+
+generator = numpy.random.default_rng(7)
+
+
+def interval(values, statistic):
+    result = stats.bootstrap(
+        (values,), statistic, n_resamples=100_000, method="percentile", vectorized=True, batch=10_000,
+        rng=numpy.random.default_rng(1),
+    )
+    return [result.confidence_interval.low, result.confidence_interval.high]
+
+
+def case(name, values):
+    values = numpy.round(values, 6)
+    spread = stats.median_abs_deviation(values)
+    return {
+        "name": name,
+        "values": values.tolist(),
+        "quantiles": {str(p): float(numpy.quantile(values, p)) for p in (0, 0.1, 0.25, 0.5, 0.9, 1)},
+        "mad": float(spread),
+        "cv": float(stats.variation(values, ddof=1)),
+        "p50": interval(values, numpy.median),
+        "p90": interval(values, lambda x, axis: numpy.quantile(x, 0.9, axis=axis)),
+    }
+
+
+cases = [
+    case("31 latencies", 40 * numpy.exp(generator.normal(0, 0.05, 31))),
+    case("40 latencies, heavy tail", 12 * numpy.exp(0.05 * generator.standard_t(2, 40))),
+    case("200 latencies", 3 * numpy.exp(generator.normal(0, 0.1, 200))),
+]
+out = {"numpy": numpy.__version__, "scipy": scipy.__version__, "cases": cases}
+pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(out, indent=1) + "\n")
