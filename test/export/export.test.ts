@@ -34,7 +34,8 @@ before(async () => {
 after(() => engine.close());
 
 function options(out: string, more: Partial<ExportOptions> = {}): ExportOptions {
-  return { out, engine, progress: silentProgress, signal: new AbortController().signal, ...more };
+  const signal = new AbortController().signal;
+  return { out, engine, progress: silentProgress, signal, runtimes: ['node'], ...more };
 }
 
 function rejects(promise: Promise<unknown>, code: string, message: RegExp, exitCode = 2): Promise<void> {

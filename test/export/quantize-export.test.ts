@@ -34,7 +34,7 @@ after(() => engine.close());
 async function options(out: string, more: Partial<ExportOptions> = {}): Promise<ExportOptions> {
   const signal = new AbortController().signal;
   const quantize = { scheme: await openScheme('int8', []) };
-  return { out, engine, progress: silentProgress, signal, quantize, ...more };
+  return { out, engine, progress: silentProgress, signal, quantize, runtimes: ['node'], ...more };
 }
 
 function failure(code: string, message: RegExp, exitCode = 2): (error: unknown) => boolean {
@@ -68,7 +68,14 @@ test('the int8 file stands beside the float one, with its scheme and its check i
   assert.equal(small?.path, quantized.path);
   const { scheme, options: chosen, tensors, kept } = quantized;
   assert.deepEqual(small.quantization, { scheme, options: chosen, tensors, kept });
-  assert.deepEqual(chosen, { embeddings: 'int8', embeddingBlock: 32, weightBits: 'auto', head: 'float', exclude: [] });
+  assert.deepEqual(chosen, {
+    embeddings: 'int8',
+    embeddingBlock: 32,
+    weightBits: 'auto',
+    head: 'float',
+    exclude: [],
+    outliers: 3,
+  });
   assert.deepEqual(small.parity, quantized.parity);
   assert.equal(small.operators['MatMulInteger'], 13);
   assert.ok(manifest.files.some(({ path }) => path === quantized.path));
@@ -192,6 +199,7 @@ test('the commands, for people and as JSON', async (t) => {
   assert.deepEqual(result.options, {
     embeddings: 'int8',
     embeddingBlock: 32,
+    outliers: 3,
     weightBits: 7,
     head: 'int8',
     exclude: [],

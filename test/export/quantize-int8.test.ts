@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { int8 } from '../../plugins/export/src/quantize/int8.ts';
-import { largestPair, quantizeColumns, type WeightBits } from '../../plugins/export/src/quantize/int8-columns.ts';
+import { quantizeColumns, type WeightBits } from '../../plugins/export/src/quantize/int8-columns.ts';
 import { standardNode } from '../../plugins/export/src/quantize/graph-rewrite.ts';
 import { parseConfig } from '../../src/checkpoint/index.ts';
 import { classifierModel } from '../../src/classifier/index.ts';
@@ -22,6 +22,7 @@ import {
 } from '../../src/graph/index.ts';
 import { classifierParameters } from '../../src/nn/index.ts';
 import { encodeModel, readModel } from '../../src/onnx/index.ts';
+import { largestPair } from '../../src/passes/index.ts';
 import { seeded } from '../support/seeded.ts';
 import { temporaryFolder, tinyClassifierJson } from '../support/tiny-classifier.ts';
 

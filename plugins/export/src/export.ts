@@ -2,39 +2,35 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { saveCheckpoint, unshare, type Checkpoint } from 'kdx/checkpoint';
-import {
-  checkpointModel,
-  openClassifier,
-  openSource,
-  scoreClassifier,
-  summarizeGraph,
-  type Classifier,
-  type ClassifierSource,
-} from 'kdx/classifier';
+import { checkpointModel, manifestName, openClassifier, openSource, type ClassifierSource } from 'kdx/classifier';
 import { limitExamples, type TaskData } from 'kdx/data';
 import type { Engine } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
-import { sha256File, writeFileAtomic } from 'kdx/files';
-import type { Model, Tensor } from 'kdx/graph';
+import { filesIn, replaceFolder, sha256File, writeFileAtomic } from 'kdx/files';
+import type { Model } from 'kdx/graph';
 import { classifierParameters, parameterCount } from 'kdx/nn';
 import { foldInitializers, sharedWeights, type Sharing } from 'kdx/passes';
 import type { Progress } from 'kdx/progress';
 import { kdxVersions } from 'kdx/recipe';
 import { calibrationOf, type CalibrationText } from './calibration.ts';
-import { checkFidelity, defaultLimits, type Fidelity, type FidelityLimits } from './fidelity.ts';
+import { checkFile, measureTask, type CheckedFile } from './checked-file.ts';
+import { writeDemo } from './demo/index.ts';
+import { defaultLimits, type Fidelity, type FidelityLimits } from './fidelity.ts';
 import { modelPath, writeLayout } from './layout.ts';
-import {
-  describeModel,
-  describeSource,
-  manifestName,
-  type ExportedFile,
-  type ExportedModel,
-  type Manifest,
-} from './manifest.ts';
+import { describeModel, describeSource, type ExportedFile, type ExportedModel, type Manifest } from './manifest.ts';
 import type { TaskMetrics } from './manifest.ts';
-import { checkOutput, filesIn, replaceFolder } from './output-folder.ts';
+import { checkOutput } from './output-folder.ts';
 import { checkParity, exportedLogits, referenceLogits, type Parity } from './parity.ts';
 import { quantizeModel, type QuantizationReport, type Scheme } from './quantization.ts';
+import {
+  checkPresent,
+  floatGate,
+  quantizedGate,
+  requireWebPackage,
+  type RuntimeCheck,
+  type RuntimeName,
+} from './runtimes/index.ts';
+import { checkTuneLength, type TuneOptions, type TuningRecord } from './tune/index.ts';
 import { pruneSource, type CorpusText, type PruneReport } from './vocabulary/index.ts';
 import { paritySentences } from './sentences.ts';
 
@@ -56,6 +52,12 @@ export interface ExportOptions {
   readonly quantize?: { readonly scheme: Scheme; readonly limits?: FidelityLimits };
   /** What a scheme that looks at activations sees; default: built-in sentences. */
   readonly calibrate?: readonly CalibrationText[];
+  /** Where the files are checked; default: every runtime that is present. */
+  readonly runtimes?: readonly RuntimeName[];
+  /** Also finds the session options that are fastest on this machine. */
+  readonly tune?: TuneOptions;
+  /** Adds a page that classifies in the browser. */
+  readonly demo?: boolean;
   /** Default `auto`: a data file beside the model when it is over 2 GB. */
   readonly externalData?: 'auto' | 'always';
 }
@@ -68,6 +70,9 @@ export interface ExportResult {
   readonly files: readonly ExportedFile[];
   readonly parameters: number;
   readonly parity: Parity;
+  /** The float file on each runtime; undefined when no ONNX is written. */
+  readonly runtimes?: readonly RuntimeCheck[];
+  readonly tuning?: TuningRecord;
   readonly metrics?: TaskMetrics;
   readonly quantized?: QuantizedExport;
   /** Weights of the float file that several nodes read; undefined when no ONNX is written. */
@@ -75,12 +80,7 @@ export interface ExportResult {
 }
 
 /** A quantized file beside the float one. */
-export interface QuantizedExport extends QuantizationReport {
-  /** In the folder. */
-  readonly path: string;
-  readonly parity: Fidelity;
-  readonly metrics?: TaskMetrics;
-}
+export interface QuantizedExport extends QuantizationReport, CheckedFile<Fidelity> {}
 
 /** A source that has a checkpoint to be compared with. */
 export type CheckpointSource = ClassifierSource & { readonly checkpoint: Checkpoint };
@@ -91,10 +91,12 @@ const MOST_SENTENCES = 256;
 
 /**
  * Exports a checkpoint folder or hub id as float32 ONNX, and in another number format beside it.
- * @throws KdxError of openSource; `not-a-checkpoint`, `output-exists`, `label-mismatch`, `parity-failed`, `disk-full`,
- *   those of quantizing
+ * @throws KdxError of openSource; `not-a-checkpoint`, `output-exists`, `label-mismatch`, `missing-package`, `parity-failed`,
+ *   `disk-full`, those of quantizing
  */
 export async function exportCheckpoint(ref: string, options: ExportOptions): Promise<ExportResult> {
+  checkPresent(options);
+  if (options.demo) requireWebPackage('--demo');
   const whole = await openCheckpointSource(ref);
   const pruned =
     options.pruneVocabulary &&
@@ -106,7 +108,7 @@ export async function exportCheckpoint(ref: string, options: ExportOptions): Pro
 }
 
 async function openCheckpointSource(ref: string): Promise<CheckpointSource> {
-  const source = await openSource(ref);
+  const source = await openSource(ref, { random: true });
   const { checkpoint } = source;
   if (checkpoint === undefined)
     throw new KdxError('not-a-checkpoint', `${ref} is exported already; --model takes a checkpoint`, {
@@ -132,15 +134,15 @@ export async function exportUnshared(ref: string, options: ExportOptions): Promi
     const plain = unshare(source.checkpoint);
     await saveCheckpoint(dir, { ...plain, tokenizerFrom: source.dir });
     const texts = data ? limitExamples(data.dev, MOST_SENTENCES, 0) : paritySentences;
-    const expected = await referenceLogits(source, texts, engine, { progress, signal });
+    const expected = await referenceLogits(source, texts, { threads: engine.device.threads, progress, signal });
     const classifier = await openClassifier(await openSource(dir), engine);
     try {
       const found = await exportedLogits(classifier, texts, { progress, signal });
       const parity = checkParity(texts, expected, found, options.tolerance ?? DEFAULT_TOLERANCE);
-      const metrics = data && (await measure(classifier, data, options));
-      await writeManifest(dir, source, []);
+      const metrics = data && (await measureTask(classifier, data, options));
+      const files = await writeManifest(dir, source, []);
       const parameters = parameterCount(classifierParameters(plain.config, config.labels.length));
-      return { out, files: await describeFiles(dir), parameters, parity, ...(metrics && { metrics }) };
+      return { out, files, parameters, parity, ...(metrics && { metrics }) };
     } finally {
       await classifier.release();
     }
@@ -156,8 +158,9 @@ export async function exportModel(
   source: CheckpointSource,
   options: ExportOptions,
 ): Promise<ExportResult> {
-  const { out, engine, progress, signal, data, quantize } = options;
+  const { out, engine, progress, signal, data, quantize, tune } = options;
   await checkOutput(out, options.force ?? false);
+  if (tune) checkTuneLength(source.config, tune);
   const { model } = foldInitializers(unfolded, { views: false });
   const calibration = calibrationOf(source, options.calibrate ?? paritySentences, { engine, progress, signal });
   const small = quantize && (await quantizeModel(model, quantize.scheme, calibration));
@@ -166,66 +169,59 @@ export async function exportModel(
     const models = new Map([[modelPath, model], ...(small ? [[smallPath, small.model] as const] : [])]);
     await writeLayout(dir, models, source, options.externalData ?? 'auto');
     const texts = data ? limitExamples(data.dev, MOST_SENTENCES, 0) : paritySentences;
-    const expected = await referenceLogits(source, texts, engine, { progress, signal });
-    const check = async <T>(path: string, compare: (found: Tensor<'float32'>) => T) => {
-      const classifier = await openClassifier(await openSource(join(dir, path)), engine);
-      try {
-        const parity = compare(await exportedLogits(classifier, texts, { progress, signal }));
-        return { path, parity, metrics: data && (await measure(classifier, data, options)) };
-      } finally {
-        await classifier.release();
-      }
-    };
-    const float = await check(modelPath, (found) =>
-      checkParity(texts, expected, found, options.tolerance ?? DEFAULT_TOLERANCE),
+    const expected = await referenceLogits(source, texts, { threads: engine.device.threads, progress, signal });
+    const wanted = { texts, expected };
+    const floatFile = await checkFile(
+      dir,
+      modelPath,
+      floatGate(options.tolerance ?? DEFAULT_TOLERANCE),
+      wanted,
+      options,
     );
-    const described = [describeModel({ ...float, quantization: 'none' }, model, summarizeGraph(model.graph))];
+    const described = [describeModel(floatFile, 'none', model)];
     let quantized: QuantizedExport | undefined;
     if (small) {
-      const { parity, metrics } = await check(smallPath, (found) =>
-        checkFidelity(texts, expected, found, quantize.limits ?? defaultLimits),
-      );
-      const checked = { path: smallPath, quantization: small.report, parity, metrics };
-      described.push(describeModel(checked, small.model, summarizeGraph(small.model.graph)));
-      quantized = { path: smallPath, ...small.report, parity, ...(metrics && { metrics }) };
+      const gate = quantizedGate(quantize.limits ?? defaultLimits);
+      const file = await checkFile(dir, smallPath, gate, wanted, options);
+      described.push(describeModel(file, small.report, small.model));
+      quantized = { ...small.report, ...file };
     }
-    await writeManifest(dir, source, described);
+    if (options.demo) await writeDemo(dir, source, described);
+    const files = await writeManifest(dir, source, described);
+    const { path: _, ...checked } = floatFile;
     const { parameters } = described[0] as ExportedModel;
-    const { parity, metrics } = float;
-    const files = await describeFiles(dir);
     const sharing = sharedWeights(model.graph);
-    return { out, files, parameters, parity, sharing, ...(metrics && { metrics }), ...(quantized && { quantized }) };
+    return { out, files, parameters, sharing, ...checked, ...(quantized && { quantized }) };
   });
 }
 
-async function writeManifest(dir: string, source: CheckpointSource, models: Manifest['models']): Promise<void> {
+/** Returns what is in the folder then, kdx.json included. */
+async function writeManifest(
+  dir: string,
+  source: CheckpointSource,
+  models: Manifest['models'],
+): Promise<readonly ExportedFile[]> {
+  const files = await describeFiles(dir, await filesIn(dir));
   const manifest: Manifest = {
     format: 1,
     kind: 'export',
     kdx: kdxVersion(),
     source: await describeSource(source),
     models,
-    files: await describeFiles(dir),
+    files,
   };
   await writeFileAtomic(join(dir, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
+  const all = [...files, ...(await describeFiles(dir, [manifestName]))];
+  return all.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 function kdxVersion(): string {
   return kdxVersions()['kdx'] as string;
 }
 
-async function measure(
-  classifier: Classifier,
-  { task, dev }: TaskData,
-  { progress, signal }: ExportOptions,
-): Promise<TaskMetrics> {
-  const { metrics } = await scoreClassifier(classifier, task, dev, { progress, signal });
-  return { task: task.name, examples: dev.length, primary: task.primary, values: metrics };
-}
-
-async function describeFiles(dir: string): Promise<ExportedFile[]> {
+async function describeFiles(dir: string, paths: readonly string[]): Promise<ExportedFile[]> {
   const files: ExportedFile[] = [];
-  for (const path of await filesIn(dir)) {
+  for (const path of paths) {
     const file = join(dir, path);
     files.push({ path, bytes: (await stat(file)).size, sha256: await sha256File(file) });
   }

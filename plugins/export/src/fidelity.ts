@@ -15,7 +15,8 @@ export interface FidelityLimits {
 /** Room for rounding to 8 bits; a wrong scale or a lost layer is far outside. */
 export const defaultLimits: FidelityLimits = { agreement: 0.95, relativeRms: 0.15 };
 
-export interface Fidelity {
+/** How near the logits of a file are to those of its checkpoint. */
+export interface Figures {
   readonly sentences: number;
   /** Over all logits of all sentences. */
   readonly maxAbsDifference: number;
@@ -26,11 +27,15 @@ export interface Fidelity {
   readonly agreement: number;
   /** Mean KL(checkpoint ‖ file) of the probabilities, in nats; 0 for a regression. */
   readonly klDivergence: number;
+}
+
+export interface Fidelity extends Figures {
   readonly limits: FidelityLimits;
 }
 
 /**
  * Compares logits of the same texts, [texts, labels].
+ * @param runtime for the message
  * @throws KdxError `parity-failed`: a figure outside its limit, or a logit that is no number
  */
 export function checkFidelity(
@@ -38,26 +43,33 @@ export function checkFidelity(
   expected: Tensor<'float32'>,
   found: Tensor<'float32'>,
   limits: FidelityLimits,
+  runtime?: string,
 ): Fidelity {
-  const fidelity = measureFidelity(expected, found, limits);
-  const { rmsDifference, spread, agreement } = fidelity;
+  const figures = measureAnswers(expected, found);
+  const { rmsDifference, spread, agreement } = figures;
   const allowed = limits.relativeRms * spread;
   // A comparison with NaN is false.
-  if (rmsDifference <= allowed && agreement >= limits.agreement) return fidelity;
+  if (rmsDifference <= allowed && agreement >= limits.agreement) return { ...figures, limits };
+  const where = runtime === undefined ? '' : ` on ${runtime}`;
   throw new KdxError(
     'parity-failed',
-    `the quantized model answers otherwise than its checkpoint, so nothing was written: logits differ by ` +
+    `the quantized model answers otherwise than its checkpoint${where}, so nothing was written: logits differ by ` +
       `${rmsDifference.toPrecision(3)} (root mean square; allowed ${allowed.toPrecision(3)}, ${limits.relativeRms} of ` +
       `their spread), ${Math.round(agreement * texts.length)} of ${texts.length} labels are the same (needed ` +
       `${Math.ceil(limits.agreement * texts.length)})`,
     {
-      suggestions: ['--set exclude=NAME keeps a layer in float32', '--max-rms and --min-agreement allow more'],
+      suggestions: [
+        '--set exclude=NAME keeps a layer in float32',
+        '--max-rms and --min-agreement allow more',
+        ...(runtime === undefined ? [] : ['--runtimes node leaves this runtime out']),
+      ],
       exitCode: 1,
     },
   );
 }
 
-function measureFidelity(expected: Tensor<'float32'>, found: Tensor<'float32'>, limits: FidelityLimits): Fidelity {
+/** Compares logits of the same texts, [texts, labels]. */
+export function measureAnswers(expected: Tensor<'float32'>, found: Tensor<'float32'>): Figures {
   const [sentences, labels] = expected.dims as readonly [number, number];
   if (sentences === 0 || found.dims.join() !== expected.dims.join())
     throw internal(`logits [${found.dims.join()}] compared with [${expected.dims.join()}]`);
@@ -72,7 +84,6 @@ function measureFidelity(expected: Tensor<'float32'>, found: Tensor<'float32'>, 
     spread: rootMeanSquare(expected.data.map((value) => value - mean)),
     agreement: best.filter((label, i) => label === other[i]).length / sentences,
     klDivergence: average(rows.map((row) => divergence(expected.data.subarray(...row), found.data.subarray(...row)))),
-    limits,
   };
 }
 

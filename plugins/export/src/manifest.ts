@@ -1,14 +1,15 @@
 /** kdx.json: where an exported folder comes from, what is in it, and how it was checked. Same input, same bytes. */
 import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import type { ClassifierSource, GraphSummary } from 'kdx/classifier';
+import { summarizeGraph, type ClassifierSource, type GraphSummary } from 'kdx/classifier';
 import { sha256File } from 'kdx/files';
 import type { Model } from 'kdx/graph';
+import type { CheckedFile } from './checked-file.ts';
 import type { Fidelity } from './fidelity.ts';
 import type { Parity } from './parity.ts';
 import type { QuantizationReport } from './quantization.ts';
-
-export const manifestName = 'kdx.json';
+import type { RuntimeCheck } from './runtimes/index.ts';
+import type { TuningRecord } from './tune/index.ts';
 
 export interface ExportedFile {
   /** From the exported folder, with forward slashes. */
@@ -54,12 +55,11 @@ export interface ExportedModel {
   readonly groups: GraphSummary['groups'];
   /** With the checkpoint: of a quantized file, within its limits. */
   readonly parity: Parity | Fidelity;
+  /** The same comparison on each runtime, which may take fewer sentences. */
+  readonly runtimes: readonly RuntimeCheck[];
   readonly metrics?: TaskMetrics;
-}
-
-/** What is known of an exported file but its graph. */
-export interface CheckedModel extends Pick<ExportedModel, 'path' | 'quantization' | 'parity'> {
-  readonly metrics: TaskMetrics | undefined;
+  /** The only part that depends on the machine; `kdx/classifier` reads it. */
+  readonly tuning?: TuningRecord;
 }
 
 export function isManifest(value: unknown): value is Manifest {
@@ -67,20 +67,24 @@ export function isManifest(value: unknown): value is Manifest {
   return kind === 'export' && Array.isArray(files);
 }
 
-/** What kdx.json says of a graph. */
+/** What kdx.json says of a file and its graph. */
 export function describeModel(
-  { path, quantization, parity, metrics }: CheckedModel,
-  { irVersion, opsets }: Pick<Model, 'irVersion' | 'opsets'>,
-  { operators, parameters, groups }: GraphSummary,
+  { path, ...checked }: CheckedFile,
+  quantization: ExportedModel['quantization'],
+  { irVersion, opsets, graph }: Pick<Model, 'irVersion' | 'opsets' | 'graph'>,
 ): ExportedModel {
-  const versions = { irVersion, opset: opsets[''] as number };
-  const sizes = { operators, parameters, groups };
-  return { path, quantization, ...versions, ...sizes, parity, ...(metrics && { metrics }) };
+  const { operators, parameters, groups } = summarizeGraph(graph);
+  return { path, quantization, irVersion, opset: opsets[''] as number, operators, parameters, groups, ...checked };
 }
 
-export async function describeSource({ ref, dir, tokenizer }: ClassifierSource): Promise<Manifest['source']> {
-  const isHubId = resolve(ref) !== resolve(dir);
-  return { name: isHubId ? ref : basename(resolve(dir)), weights: await weightHashes(dir), tokenizer: tokenizer.hash };
+export async function describeSource(source: ClassifierSource): Promise<Manifest['source']> {
+  const { dir, tokenizer, isRandom } = source;
+  return { name: sourceName(source), weights: isRandom ? {} : await weightHashes(dir), tokenizer: tokenizer.hash };
+}
+
+/** Name of the folder, or the hub id. */
+export function sourceName({ ref, dir, isRandom }: ClassifierSource): string {
+  return isRandom || resolve(ref) !== resolve(dir) ? ref : basename(resolve(dir));
 }
 
 /** Hashes of the files that a checkpoint is loaded from: model.safetensors, or else all shards. */

@@ -2,7 +2,7 @@
 import type { Checkpoint } from 'kdx/checkpoint';
 import { computeLogits, type Classifier, type ClassifierSource, type LogitsOptions } from 'kdx/classifier';
 import { argmaxRows, encodeExamples, type Example } from 'kdx/data';
-import type { Engine } from 'kdx/engine';
+import { openEngine } from 'kdx/engine';
 import { internal, KdxError } from 'kdx/errors';
 import type { Tensor } from 'kdx/graph';
 import { openReference } from './reference.ts';
@@ -18,21 +18,21 @@ export interface Parity {
 }
 
 type Text = Pick<Example, 'text' | 'pair'>;
-type LogitsProgress = Pick<LogitsOptions, 'progress' | 'signal'>;
+type LogitsProgress = Pick<LogitsOptions, 'progress' | 'signal' | 'label' | 'batch'>;
 
-/** Rows per run of the reference: other than those of the exported file, so that padding differs too. */
-const referenceBatch = 8;
+/** Rows per run. Few, as one long text makes all of them long; different ones, so that padding differs too. */
+const [referenceBatch, exportedBatch] = [6, 4];
 
-/** Logits of a checkpoint by its reference. float32 [examples, labels] */
+/** Logits of a checkpoint by its reference, in an engine of its own, which gives its memory back. float32 [examples, labels] */
 export async function referenceLogits(
   source: ClassifierSource & { readonly checkpoint: Checkpoint },
   texts: readonly Text[],
-  engine: Engine,
-  options: LogitsProgress,
+  { threads, ...options }: LogitsProgress & { readonly threads: number },
 ): Promise<Tensor<'float32'>> {
   const { maxPositions: maxLength, labels } = source.config;
-  const reference = await openReference(source.checkpoint, engine);
+  const engine = await openEngine({ device: 'cpu', threads });
   try {
+    const reference = await openReference(source.checkpoint, engine);
     return await computeLogits(reference.run, encodeExamples(source.tokenizer, numbered(texts), maxLength), {
       labels: labels.length,
       batch: referenceBatch,
@@ -41,18 +41,18 @@ export async function referenceLogits(
       ...options,
     });
   } finally {
-    await reference.release();
+    await engine.close();
   }
 }
 
 /** Logits of an exported file, with the tokenizer of its folder. float32 [examples, labels] */
 export function exportedLogits(
-  classifier: Classifier,
+  classifier: Pick<Classifier, 'source' | 'maxLength' | 'logits'>,
   texts: readonly Text[],
   options: LogitsProgress,
 ): Promise<Tensor<'float32'>> {
   const examples = encodeExamples(classifier.source.tokenizer, numbered(texts), classifier.maxLength);
-  return classifier.logits(examples, { label: 'logits of the exported file', ...options });
+  return classifier.logits(examples, { batch: exportedBatch, label: 'logits of the exported file', ...options });
 }
 
 function numbered(texts: readonly Text[]): Example[] {
@@ -61,6 +61,7 @@ function numbered(texts: readonly Text[]): Example[] {
 
 /**
  * Compares logits of the same texts, [texts, labels].
+ * @param runtime for the message
  * @throws KdxError `parity-failed`: a difference above the tolerance (or one that is no number), or another label
  */
 export function checkParity(
@@ -68,6 +69,7 @@ export function checkParity(
   expected: Tensor<'float32'>,
   found: Tensor<'float32'>,
   tolerance: number,
+  runtime?: string,
 ): Parity {
   const labels = expected.dims[1] as number;
   if (texts.length === 0 || found.dims.join() !== expected.dims.join())
@@ -87,10 +89,17 @@ export function checkParity(
   };
   if (max <= tolerance && same === texts.length) return parity;
   const text = JSON.stringify(texts[Math.floor(worst / labels)]?.text.slice(0, 60));
+  const where = runtime === undefined ? '' : ` on ${runtime}`;
   throw new KdxError(
     'parity-failed',
-    `the exported model answers otherwise than its checkpoint, so it was not written: logits differ by up to ` +
+    `the exported model answers otherwise than its checkpoint${where}, so it was not written: logits differ by up to ` +
       `${max.toPrecision(3)} (allowed ${tolerance}), most for ${text}; ${same} of ${texts.length} labels are the same`,
-    { suggestions: ['please report it, with the checkpoint and the output of "kdx doctor --json"'], exitCode: 1 },
+    {
+      suggestions: [
+        'please report it, with the checkpoint and the output of "kdx doctor --json"',
+        ...(runtime === undefined ? [] : ['--runtimes node leaves this runtime out']),
+      ],
+      exitCode: 1,
+    },
   );
 }

@@ -15,11 +15,18 @@ import {
   withEngine,
 } from 'kdx/cli';
 import { KdxError } from 'kdx/errors';
+import { calibrateFlags, calibrationTexts, checkCalibrates } from '../calibrate/flags.ts';
 import type { PruneReport } from '../vocabulary/index.ts';
 import type { ExportResult } from '../export.ts';
+import { demoPage } from '../demo/index.ts';
 import { defaultLimits } from '../fidelity.ts';
+import { modelPath } from '../layout.ts';
 import type { TaskMetrics } from '../manifest.ts';
 import { quantizers } from '../quantize/quantizers.ts';
+import { runtimeFlags } from '../runtimes/flags.ts';
+import { runtimesText } from '../runtimes/text.ts';
+import { tuneFlags, tuneOptions } from '../tune/flags.ts';
+import { tuningText } from '../tune/tuning-text.ts';
 
 export class Export extends KdxCommand<typeof Export, ExportResult> {
   static override summary = 'Write a checkpoint as ONNX, and check that it answers the same.';
@@ -86,7 +93,14 @@ Before the folder appears, the file is run on real sentences and compared with t
     unshare: Flags.boolean({
       summary: 'Write no ONNX but a checkpoint whose layers are shared no more, for Transformers.',
     }),
+    demo: Flags.boolean({
+      summary:
+        'Add demo/index.html, a page that classifies what is typed, in the browser (14 MB); needs onnxruntime-web.',
+    }),
     force: Flags.boolean({ summary: 'Replace an earlier export in --out.' }),
+    ...calibrateFlags,
+    ...runtimeFlags,
+    ...tuneFlags,
     ...evaluationFlags,
     threads: deviceFlags.threads,
   };
@@ -99,17 +113,29 @@ Before the folder appears, the file is run on real sentences and compared with t
       throw new KdxError('invalid-usage', '--set is for --quantize', { suggestions: ['--quantize int8'] });
     if (flags.unshare && flags.quantize !== 'none')
       throw new KdxError('invalid-usage', '--unshare writes no ONNX, so it goes without --quantize');
+    if (flags.calibrate !== undefined && flags.quantize === 'none')
+      throw new KdxError('invalid-usage', '--calibrate is for --quantize', { suggestions: ['--quantize int8-static'] });
     const quantize = flags.quantize !== 'none' && {
       scheme: await openScheme(flags.quantize, flags.set ?? []),
       limits: { agreement: flags['min-agreement'], relativeRms: flags['max-rms'] },
     };
     if (flags.unshare && flags['prune-vocab'] !== undefined)
       throw new KdxError('invalid-usage', '--unshare keeps the vocabulary, so it goes without --prune-vocab');
+    if (flags.unshare && (flags.demo || flags.runtimes))
+      throw new KdxError('invalid-usage', '--unshare writes no ONNX, so it goes without --demo and --runtimes');
     const { readCorpus } = await import('../vocabulary/index.ts');
     const corpus = flags['prune-vocab'] === undefined ? undefined : await readCorpus(flags['prune-vocab']);
+    const tune = tuneOptions(flags);
     const run = flags.unshare ? exportUnshared : exportCheckpoint;
     const data = hasData(flags) ? await loadModelData(flags, flags.model) : undefined;
     for (const warning of data?.warnings ?? []) this.progress.message(`note: ${warning}`);
+    if (flags.calibrate !== undefined) checkCalibrates(flags.quantize);
+    const needsCalibration = quantize && quantize.scheme.quantizer.calibration === 'needed';
+    const calibrate = await calibrationTexts(flags, needsCalibration ? flags.data : undefined);
+    if (needsCalibration && !calibrate)
+      this.progress.message(
+        'note: calibrated on a few built-in sentences; --data or --calibrate with sentences of the task is better',
+      );
     return withEngine({ device: 'cpu', threads: flags.threads }, (engine) =>
       run(flags.model, {
         out: flags.out,
@@ -118,7 +144,11 @@ Before the folder appears, the file is run on real sentences and compared with t
         signal: this.signal,
         ...(data && { data }),
         ...(quantize && { quantize }),
+        ...(calibrate && { calibrate }),
         ...(corpus && { pruneVocabulary: corpus }),
+        ...(tune && { tune }),
+        ...(flags.runtimes && { runtimes: flags.runtimes }),
+        demo: flags.demo,
         tolerance: flags.tolerance,
         force: flags.force,
       }),
@@ -130,8 +160,10 @@ Before the folder appears, the file is run on real sentences and compared with t
     files,
     parameters,
     parity,
+    runtimes,
     metrics,
     quantized,
+    tuning,
     sharing,
     vocabulary,
   }: ExportResult): string {
@@ -152,6 +184,7 @@ Before the folder appears, the file is run on real sentences and compared with t
         `shared: ${sharing.weights.length} weights are stored once and used more often: ${formatBytes(sharing.savedBytes)} saved`,
       );
     if (metrics) lines.push(renderMetrics(metrics));
+    if (tuning) lines.push(tuningText('float', tuning));
     if (quantized) {
       const { agreement, rmsDifference, spread, klDivergence } = quantized.parity;
       lines.push(
@@ -160,14 +193,22 @@ Before the folder appears, the file is run on real sentences and compared with t
           `KL ${significant(klDivergence)}`,
       );
       if (quantized.metrics) lines.push(renderMetrics(quantized.metrics));
+      if (quantized.tuning) lines.push(tuningText(quantized.scheme, quantized.tuning));
     }
+    if (runtimes) lines.push('', runtimesText([{ path: modelPath, runtimes }, ...(quantized ? [quantized] : [])]), '');
     if (!files.some(({ path }) => path.endsWith('.onnx')))
       return [...lines, `next: AutoModelForSequenceClassification.from_pretrained("${out}")`].join('\n');
+    const demo = files.some(({ path }) => path === demoPage)
+      ? [
+          `      npx http-server ${out}, then open http://localhost:8080/demo/ (or python3 -m http.server -d ${out} 8080)`,
+        ]
+      : [];
     return [
       ...lines,
       `next: kdx predict --model ${out} "A text of your own."`,
       `      kdx inspect ${out}`,
       `      in JavaScript: pipeline('text-classification', '${out}', { dtype: '${quantized ? dtypeOf(quantized.path) : 'fp32'}' })`,
+      ...demo,
     ].join('\n');
   }
 }

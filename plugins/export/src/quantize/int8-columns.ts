@@ -1,6 +1,7 @@
 /** Symmetric int8 weights with one scale per output channel, safe for processors that add products in 16 bits. */
 import { KdxError } from 'kdx/errors';
 import { tensor, type Tensor } from 'kdx/graph';
+import { largestPair, LARGEST_SAFE_PAIR } from 'kdx/passes';
 import { columnsOf, type LinearWeight } from './linear-layers.ts';
 
 /**
@@ -20,10 +21,10 @@ export interface Int8Columns {
 
 const FULL = 127;
 const SAFE = 64;
+/** Columns that are turned at a time: row by row, a cache line would be read for each value. */
+const BLOCK = 16;
 /** A scale below it may be flushed to zero. */
 const SMALLEST_NORMAL = 2 ** -126;
-/** |w0| + |w1| at which 255 · (|w0| + |w1|) still fits 16 bits: 255 · 128 = 32640 ≤ 32767. */
-const LARGEST_PAIR = 128;
 
 /** @throws KdxError `not-finite` */
 export function quantizeColumns(weight: LinearWeight, bits: WeightBits): Int8Columns {
@@ -32,15 +33,23 @@ export function quantizeColumns(weight: LinearWeight, bits: WeightBits): Int8Col
   const rows = value.data.length / columns;
   const codes = new Int8Array(rows * columns);
   const scales = new Float32Array(columns);
-  const column = new Float32Array(rows);
-  const quantized = new Int8Array(rows);
+  const block = new Float32Array(BLOCK * rows);
+  const rounded = new Int8Array(BLOCK * rows);
   let narrowed = 0;
-  for (let n = 0; n < columns; n++) {
-    for (let k = 0; k < rows; k++) column[k] = value.data[transposed ? n * rows + k : k * columns + n] as number;
-    const { scale, levels } = quantizeColumn(column, bits, quantized, weight.name);
-    if (levels < FULL) narrowed++;
-    scales[n] = scale;
-    for (let k = 0; k < rows; k++) codes[k * columns + n] = quantized[k] as number;
+  for (let first = 0; first < columns; first += BLOCK) {
+    const count = Math.min(BLOCK, columns - first);
+    if (transposed) block.set(value.data.subarray(first * rows, (first + count) * rows));
+    else
+      for (let k = 0; k < rows; k++)
+        for (let n = 0; n < count; n++) block[n * rows + k] = value.data[k * columns + first + n] as number;
+    for (let n = 0; n < count; n++) {
+      const [from, to] = [n * rows, (n + 1) * rows];
+      const { scale, levels } = quantizeColumn(block.subarray(from, to), bits, rounded.subarray(from, to), weight.name);
+      if (levels < FULL) narrowed++;
+      scales[first + n] = scale;
+    }
+    for (let k = 0; k < rows; k++)
+      for (let n = 0; n < count; n++) codes[k * columns + first + n] = rounded[n * rows + k] as number;
   }
   return {
     codes: tensor('int8', [rows, columns], codes),
@@ -53,12 +62,24 @@ function quantizeColumn(column: Float32Array, bits: WeightBits, codes: Int8Array
   const largest = largestMagnitude(column, name);
   let levels = bits === 7 ? SAFE : FULL;
   // A rounded pair is less than 1 below the exact one, so more levels than these cannot do.
-  if (bits === 'auto' && largest > 0)
-    levels = Math.min(FULL, Math.ceil(((LARGEST_PAIR + 1) * largest) / largestPair(column)));
-  let scale = roundWithScale(column, largest, levels, codes);
-  while (bits === 'auto' && levels > SAFE && largestPair(codes) > LARGEST_PAIR)
-    scale = roundWithScale(column, largest, --levels, codes);
-  return { scale, levels };
+  if (bits === 'auto' && largest > 0) {
+    levels = Math.min(FULL, Math.ceil(((LARGEST_SAFE_PAIR + 1) * largest) / largestPair(column)));
+    while (levels > SAFE && canSaturate(column, Math.fround(largest / levels))) levels--;
+  }
+  return { scale: roundWithScale(column, largest, levels, codes), levels };
+}
+
+/** Whether codes of this scale add up to more than LARGEST_SAFE_PAIR in a pair (see largestPair). */
+function canSaturate(column: Float32Array, scale: number): boolean {
+  // Rounding adds at most 1 to a pair.
+  const suspicious = (LARGEST_SAFE_PAIR - 1) * scale;
+  for (let k = 0; k + 1 < column.length; k += 2) {
+    const a = column[k] as number;
+    const b = column[k + 1] as number;
+    if (a < 0 !== b < 0 || Math.abs(a + b) < suspicious) continue;
+    if (Math.abs(Math.round(a / scale) + Math.round(b / scale)) > LARGEST_SAFE_PAIR) return true;
+  }
+  return false;
 }
 
 /**
@@ -78,27 +99,13 @@ export function roundWithScale(values: Float32Array, largest: number, levels: nu
 /** @throws KdxError `not-finite` */
 export function largestMagnitude(values: Float32Array, name: string): number {
   let largest = 0;
-  for (const value of values) {
-    if (!Number.isFinite(value))
-      throw new KdxError('not-finite', `${name} holds ${value}, which has no quantized form`, {
+  for (let i = 0; i < values.length; i++) {
+    const magnitude = Math.abs(values[i] as number);
+    if (!(magnitude < Infinity))
+      throw new KdxError('not-finite', `${name} holds ${values[i]}, which has no quantized form`, {
         suggestions: ['look for the step of the training in which the loss stopped being a number'],
       });
-    largest = Math.max(largest, Math.abs(value));
-  }
-  return largest;
-}
-
-/**
- * Largest |w0| + |w1| of equal sign over the pairs (0, 1), (2, 3), ... of a column. VPMADDUBSW multiplies unsigned
- * activations with signed weights and adds two neighbouring products in 16 bits, with saturation; ONNX Runtime's kernels
- * for AVX2 and AVX512 without VNNI put four consecutive rows of W beside one another (MlasGemmU8S8CopyPackBAvx2 and
- * MlasGemvU8S8KernelAvx2), so pairs begin at even rows. A last row without a partner is paired with 0.
- */
-export function largestPair(column: Float32Array | Int8Array): number {
-  let largest = 0;
-  for (let k = 0; k < column.length; k += 2) {
-    const [a, b] = [column[k] as number, column[k + 1] ?? 0];
-    largest = Math.max(largest, a < 0 === b < 0 ? Math.abs(a + b) : Math.max(Math.abs(a), Math.abs(b)));
+    if (magnitude > largest) largest = magnitude;
   }
   return largest;
 }

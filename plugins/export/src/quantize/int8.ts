@@ -27,6 +27,7 @@ export const int8 = defineQuantizer({
   summary: 'int8 weights per channel, activations quantized at run time: about a quarter of the size, and fast on CPUs',
   fileName: 'model_quantized',
   options,
+  calibration: 'useful',
   async quantize(model, { weightBits: bits, outliers: most, ...options }, calibration) {
     checkOpset(model);
     const outliers = calibration && most > 0 ? await findOutliers(model, most, calibration) : new Map();

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { Model } from 'kdx/graph';
 import type { Calibration } from '../calibration.ts';
+import type { Sensitivity } from './sensitivity.ts';
 
 /** What became of a weight. */
 export interface QuantizedTensor {
@@ -25,6 +26,8 @@ export interface Quantized {
   readonly model: Model;
   readonly tensors: readonly QuantizedTensor[];
   readonly kept: readonly KeptNode[];
+  /** Of every weight of a linear layer, the most sensitive first, where they were measured. */
+  readonly sensitivities?: readonly Sensitivity[];
 }
 
 export interface Quantizer<Schema extends z.ZodObject = z.ZodObject> {
@@ -36,6 +39,8 @@ export interface Quantizer<Schema extends z.ZodObject = z.ZodObject> {
   readonly fileName: string;
   /** Options with their defaults. */
   readonly options: Schema;
+  /** Whether it looks at activations; without a calibration it then throws `needs-calibration`, or does less. */
+  readonly calibration?: 'needed' | 'useful';
   /**
    * The same input, options and calibration sentences give the same bytes. A shared weight stays shared.
    * @param calibration undefined where there is no tokenizer, or nothing to run the model on

@@ -1,0 +1,67 @@
+/** An exported file that has passed its gate: on every runtime, with its metrics and the session options found for it. */
+import { join } from 'node:path';
+import { openClassifier, openSource, scoreClassifier, type Classifier } from 'kdx/classifier';
+import type { TaskData } from 'kdx/data';
+import type { Engine } from 'kdx/engine';
+import type { Fidelity } from './fidelity.ts';
+import type { TaskMetrics } from './manifest.ts';
+import { exportedLogits, type Parity } from './parity.ts';
+import { checkRuntimes, type Answers, type Gate, type RuntimeCheck, type RuntimeOptions } from './runtimes/index.ts';
+import { tuneFile, type TuneOptions, type TuningRecord } from './tune/index.ts';
+
+export interface CheckedFile<T extends Parity | Fidelity = Parity | Fidelity> {
+  /** In the exported folder. */
+  readonly path: string;
+  readonly parity: T;
+  readonly runtimes: readonly RuntimeCheck[];
+  readonly metrics?: TaskMetrics;
+  readonly tuning?: TuningRecord;
+}
+
+export interface CheckOptions extends RuntimeOptions {
+  readonly engine: Engine;
+  /** Its development set is measured. */
+  readonly data?: TaskData;
+  readonly tune?: TuneOptions;
+}
+
+/**
+ * @param dir exported folder
+ * @param wanted the answers of the checkpoint
+ * @throws KdxError `parity-failed`, `label-mismatch`, those of tuning
+ */
+export async function checkFile<T extends Parity | Fidelity>(
+  dir: string,
+  path: string,
+  gate: Gate<T>,
+  wanted: Pick<Answers, 'texts' | 'expected'>,
+  options: CheckOptions,
+): Promise<CheckedFile<T>> {
+  const { engine, data, tune, progress, signal } = options;
+  const file = join(dir, path);
+  const classifier = await openClassifier(await openSource(file), engine);
+  try {
+    const answersOf = async (opened: Classifier): Promise<Answers> => {
+      return { ...wanted, found: await exportedLogits(opened, wanted.texts, { progress, signal }) };
+    };
+    const answers = await answersOf(classifier);
+    const parity = gate(answers);
+    const runtimes = await checkRuntimes(file, classifier.source, answers, gate, options);
+    const metrics = data && (await measureTask(classifier, data, options));
+    const tunedGate = async (opened: Classifier) => gate(await answersOf(opened));
+    const tuning = tune && (await tuneFile(classifier.source, tune, { ...options, path, gate: tunedGate }));
+    return { path, parity, runtimes, ...(metrics && { metrics }), ...(tuning && { tuning }) };
+  } finally {
+    await classifier.release();
+  }
+}
+
+/** @throws KdxError `label-mismatch` */
+export async function measureTask(
+  classifier: Classifier,
+  { task, dev }: TaskData,
+  { progress, signal }: Pick<CheckOptions, 'progress' | 'signal'>,
+): Promise<TaskMetrics> {
+  const { metrics } = await scoreClassifier(classifier, task, dev, { progress, signal });
+  return { task: task.name, examples: dev.length, primary: task.primary, values: metrics };
+}
