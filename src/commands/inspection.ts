@@ -7,7 +7,7 @@ import { loadTokenizer } from '../data/index.ts';
 import { KdxError } from '../errors/index.ts';
 import { fileError } from '../files/index.ts';
 import { physicalLayers } from '../nn/index.ts';
-import { inspectOnnx, type OnnxInspection } from './onnx-inspection.ts';
+import { inspectOnnx, type InspectOptions, type OnnxInspection } from './onnx-inspection.ts';
 
 export interface Architecture {
   readonly type: string;
@@ -57,10 +57,10 @@ export interface Inspection {
 }
 
 /** @throws KdxError of loadCheckpoint and readModel */
-export async function inspectModel(ref: string): Promise<Inspection> {
+export async function inspectModel(ref: string, options: InspectOptions = {}): Promise<Inspection> {
   const found = await stat(ref).catch(() => undefined);
   if (found?.isFile() || (found === undefined && /\.onnx$/i.test(ref)))
-    return { model: ref, onnx: [await inspectOnnx(ref)] };
+    return { model: ref, onnx: [await inspectOnnx(ref, options)] };
   const isExport = (await exportedModel(ref)) !== undefined;
   const checkpoint = isExport ? undefined : await loadCheckpoint(ref);
   const dir = checkpoint?.dir ?? ref;
@@ -73,7 +73,7 @@ export async function inspectModel(ref: string): Promise<Inspection> {
     ...(checkpoint && { weights: inspectWeights(checkpoint) }),
     ...(tokenizer && { tokenizer }),
   };
-  return { model: ref, folder, onnx: await inspectAll(join(dir, 'onnx')) };
+  return { model: ref, folder, onnx: await inspectAll(join(dir, 'onnx'), options) };
 }
 
 function describeArchitecture(config: BertConfig): Architecture {
@@ -107,13 +107,13 @@ async function inspectTokenizer(dir: string): Promise<TokenizerInspection | unde
 }
 
 /** The ONNX files of a folder that need not be there. */
-async function inspectAll(dir: string): Promise<OnnxInspection[]> {
+async function inspectAll(dir: string, options: InspectOptions): Promise<OnnxInspection[]> {
   const names = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw fileError(error, dir);
   });
   const found: OnnxInspection[] = [];
   for (const name of names.filter((file) => file.endsWith('.onnx')).sort())
-    found.push(await inspectOnnx(join(dir, name)));
+    found.push(await inspectOnnx(join(dir, name), options));
   return found;
 }

@@ -47,10 +47,10 @@ export class Predict extends KdxCommand<typeof Predict, Predictions> {
   protected override async execute(): Promise<Predictions> {
     const { flags } = this;
     const given = this.#arguments();
-    const { openClassifier, openSource, predict } = await import('../classifier/index.ts');
+    const { openClassifier, openSource, predict, tunedOptions } = await import('../classifier/index.ts');
     const source = await openSource(flags.model);
-    return withEngine(flags, async (engine) => {
-      const classifier = await openClassifier(source, engine);
+    return withEngine({ ...flags, config: this.config }, async (engine) => {
+      const classifier = await openClassifier(source, engine, await tunedOptions(source, engine, flags.threads));
       const predictions: Prediction[] = [];
       for await (const texts of given.length > 0 ? [given] : this.#lines()) {
         this.signal.throwIfAborted();
