@@ -1,6 +1,6 @@
 /** The command `kdx bench` in processes of its own: JSON, table, exit codes, Ctrl-C. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -64,6 +64,46 @@ test("a user's mistake ends with code 2 and what to type", async () => {
   assert.equal(error.code, 'length-over-positions');
   assert.deepEqual(error.suggestions, ['--length 160']);
   assert.match(noTask.stderr, /--task/);
+});
+
+test('lists and percentages are read, and what is wrong in one is named', async () => {
+  const cases: readonly [words: string[], message: RegExp][] = [
+    [['--batch', '1,x'], /--batch: expected whole numbers from 1 on, found 'x'/],
+    [['--length', '2'], /--length: expected whole numbers from 3 on or natural, found '2'/],
+    [['--length', '16,,32'], /found ''/],
+    [['--threads', '1,0'], /--threads: expected whole numbers from 1 on, found '0'/],
+    [['--baseline', 'x', '--fail-on', '5'], /--fail-on: expected a percentage such as 5%, found '5'/],
+    [['--fail-on', '5%'], /--baseline/],
+    [['--baseline', join(folder, 'absent.json')], /absent\.json does not exist/],
+  ];
+  const outcomes = await Promise.all(cases.map(([words]) => bench([...models, ...words])));
+  outcomes.forEach(({ code, stderr }, i) => {
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, cases[i]![1]);
+  });
+});
+
+test('a regression against the baseline ends with code 3, after the whole result', async () => {
+  const quick = ['--seconds', '0.3', '--length', '16,natural', '--cold-starts', '0'];
+  const first = await bench([...models, ...quick, '--json']);
+  assert.equal(first.code, 0, first.stderr);
+  const report = JSON.parse(first.stdout) as BenchReport;
+  assert.deepEqual(
+    report.grid.map(({ scenario }) => scenario.length),
+    [16, 'natural'],
+  );
+  const earlier = join(folder, 'earlier.json');
+  const students = report.students.map((student) => ({ ...student, bytes: Math.round(student.bytes / 1.2) }));
+  await writeFile(earlier, JSON.stringify({ ...report, students }));
+  const gate = (...words: string[]) => bench([...models, ...quick, '--baseline', earlier, ...words]);
+  const [failed, allowed] = await Promise.all([gate(), gate('--fail-on', '1000%', '--json')]);
+  assert.equal(failed.code, 3, failed.stderr);
+  assert.match(failed.stdout, /^student/m);
+  assert.equal(allowed.code, 0, allowed.stderr);
+  const { baseline } = JSON.parse(allowed.stdout) as BenchReport;
+  assert.deepEqual([baseline!.file, baseline!.failOn], [earlier, 10]);
+  assert.notEqual(baseline!.verdict, 'regression');
+  assert.ok(baseline!.comparisons.some(({ measure, change }) => measure === 'bytes' && change! > 1.19));
 });
 
 test('Ctrl-C shows and keeps what there is', async () => {

@@ -134,7 +134,7 @@ test('where there is no /proc, what is not known is null', () => {
 
 test('the machine at hand is described', () => {
   const described = environment(systemSource);
-  assert.ok(described.cpu.model.length > 0 && described.cpu.logicalCores >= 1 && described.memoryBytes > 1e8);
+  assert.ok(described.cpu.model.length > 0 && described.cpu.logicalCores >= 1 && described.memoryBytes! > 1e8);
   assert.ok(described.cpu.physicalCores <= described.cpu.logicalCores);
   assert.equal(described.node, process.versions.node);
 });

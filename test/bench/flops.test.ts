@@ -3,10 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { classifierModel } from '../../src/classifier/index.ts';
 import type { Graph, Node } from '../../src/graph/index.ts';
-import { tensorOf } from '../../src/graph/index.ts';
-import { bertFlops, bertParameters, type BertSizes } from '../../src/nn/index.ts';
+import { tensor, tensorOf } from '../../src/graph/index.ts';
+import { bertFlops, bertParameters, classifierParameters, type BertSizes } from '../../src/nn/index.ts';
 import { graphFlops, statedShapes } from '../../plugins/bench/src/graph-flops.ts';
 import { modelShapes } from '../../plugins/bench/src/graph-shapes.ts';
+import { int8 } from '../../plugins/export/src/quantize/int8.ts';
+import type { Quantizer } from '../../plugins/export/src/quantize/quantizer.ts';
+import { weight4 } from '../../plugins/export/src/quantize/weight4.ts';
+import { weight8 } from '../../plugins/export/src/quantize/weight8.ts';
 import { tinyConfig } from '../checkpoint/tiny-bert.ts';
 
 const base = { layers: 12, hidden: 768, intermediate: 3072 };
@@ -170,6 +174,27 @@ test('the graph of a classifier has the FLOPs of the formula, shared layers as o
   // Another exporter may mean something else by a default.
   assert.equal(flops('pytorch', bindings), null);
 });
+
+for (const [name, quantizer, options] of [
+  ['int8', int8, {}],
+  ['weight8', weight8, { form: 'portable' }],
+  ['weight4, MatMulNBits and blocks', weight4, { form: 'nbits' }],
+  ['weight4, standard operators', weight4, { form: 'portable' }],
+] as const)
+  test(`a quantized file computes as much as the float one: ${name}`, async () => {
+    const config = tinyConfig({ hidden_size: 32, intermediate_size: 64 });
+    const parameters = classifierParameters(config, 3);
+    const waves = (count: number) => Float32Array.from({ length: count }, (_, i) => Math.sin(i));
+    const weights = new Map(
+      parameters.map(({ name, shape }) => [name, tensor('float32', shape, waves(shape.reduce((a, b) => a * b, 1)))]),
+    );
+    const float = { ...classifierModel(config, 3, weights), producer: { name: 'kdx', version: '' } };
+    const { model } = await (quantizer as Quantizer).quantize(float, quantizer.options.parse(options));
+    const bindings = { batch_size: 1, sequence_length: 7 };
+    const expected = graphFlops(float.graph, modelShapes(float, bindings));
+    assert.ok(expected);
+    assert.equal(graphFlops(model.graph, modelShapes(model, bindings)), expected);
+  });
 
 test('behind an operator that kdx does not know, nothing is inferred', () => {
   const graph: Graph = {

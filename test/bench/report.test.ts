@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ColdStart } from '../../plugins/bench/src/cold-start.ts';
 import { environmentOf, systemState } from '../../plugins/bench/src/environment.ts';
-import { measure } from '../../plugins/bench/src/measurement.ts';
-import { benchReport, type BenchReport, type ReportParts } from '../../plugins/bench/src/report.ts';
+import { measure, type Measurement } from '../../src/timing/measurement.ts';
+import { noLikeness } from '../../plugins/bench/src/quality.ts';
+import { benchReport, type BenchReport, type Metric, type ReportParts } from '../../plugins/bench/src/report.ts';
 import { reportTable } from '../../plugins/bench/src/report-table.ts';
-import { gaussian, Simulation } from './simulation.ts';
+import { gaussian, Simulation } from '../timing/simulation.ts';
 
 const phasesMs = { processStart: 40, moduleLoad: 30, read: 5, sessionCreate: 200, firstRun: 50 };
 const memoryBytes = { baseline: 60e6, afterCreate: 300e6, afterFirstRun: 320e6, peak: 512e6 };
@@ -24,26 +25,45 @@ async function parts(overrides: Partial<ReportParts> = {}): Promise<ReportParts>
     now: machine.now,
   });
   const before = systemState();
-  const metric = (value: number) => ({ name: 'accuracy', value });
-  const file = { ref: 'runs/model', sha256: '00' };
-  const tiny = { ...file, name: 'tiny', parameters: 14_350_874, flops: 1.25e9, bytes: 57.4e6, metric: metric(0.9) };
+  const metric = (value: number): Metric => ({ name: 'accuracy', value, ci95: [value - 0.02, value + 0.02] });
+  const file = {
+    ref: 'runs/model',
+    sha256: '00',
+    compressedBytes: null,
+    groups: [],
+    inputs: 'text',
+    answers: null,
+  } as const;
+  const tiny = { ...file, name: 'tiny', parameters: 14_350_874, bytes: 57.4e6, metric: metric(0.9), ...noLikeness };
   return {
-    scenario: { device: 'cpu', threads: 1, batch: 2, length: 128, text: 'built-in sentences' },
-    teacher: {
-      ...file,
-      name: 'bert-base',
-      parameters: 109_483_778,
-      flops: 22.35e9,
-      bytes: 438e6,
-      metric: metric(0.93),
-    },
+    teacher: { ...file, name: 'bert-base', parameters: 109_483_778, bytes: 438e6, metric: metric(0.93) },
     students: [
       { ...tiny, agreement: 0.95 },
-      { ...tiny, name: 'twin', agreement: null, metric: null, flops: null },
+      { ...tiny, name: 'twin', metric: null },
       { ...tiny, name: 'wide', agreement: 0.5 },
     ],
-    // Noise alone makes one control of twenty invalid; that case has a test of its own.
-    measurement: { ...measurement, control: { ...measurement.control, valid: true } },
+    cells: [
+      {
+        scenario: {
+          kind: 'offline',
+          device: 'cpu',
+          threads: 1,
+          batch: 2,
+          length: 128,
+          lengths: null,
+          text: 'built-in sentences',
+          tokenize: 'out',
+        },
+        // Noise alone makes one control of twenty invalid; that case has a test of its own.
+        measurement: { ...measurement, control: { ...measurement.control, valid: true } },
+        flops: new Map([
+          ['bert-base', 22.35e9],
+          ['tiny', 1.25e9],
+          ['wide', 1.25e9],
+        ]),
+      },
+    ],
+    data: null,
     coldStarts: new Map([
       ['bert-base', coldStart],
       ['tiny', coldStart],
@@ -52,6 +72,14 @@ async function parts(overrides: Partial<ReportParts> = {}): Promise<ReportParts>
     interrupted: false,
     ...overrides,
   };
+}
+
+function withMeasurement(given: ReportParts, change: (old: Measurement) => Partial<Measurement>): ReportParts {
+  const cells = given.cells.map((cell) => ({
+    ...cell,
+    measurement: { ...cell.measurement, ...change(cell.measurement) },
+  }));
+  return { ...given, cells };
 }
 
 function withoutWarnings(report: BenchReport): BenchReport {
@@ -117,8 +145,7 @@ test('the table has the teacher first, fits 80 columns and says "faster" only wh
 
 test('an invalid control silences every claim', async () => {
   const given = await parts();
-  const control = { ...given.measurement.control, valid: false };
-  const report = benchReport({ ...given, measurement: { ...given.measurement, control } });
+  const report = benchReport(withMeasurement(given, ({ control }) => ({ control: { ...control, valid: false } })));
   assert.ok(report.students.every(({ speedup }) => speedup.verdict === 'invalid run'));
   const text = reportTable(report);
   assert.doesNotMatch(text, /faster|slower/);
@@ -128,15 +155,16 @@ test('an invalid control silences every claim', async () => {
 test('too few rounds claim no speed, a small teacher metric no retention, a larger student its size', async () => {
   const given = await parts();
   const [tiny] = given.students;
-  const subjects = given.measurement.subjects.map((subject) => ({
-    ...subject,
-    speedup: subject.speedup && { ...subject.speedup, ci95: null },
+  const few = withMeasurement(given, ({ subjects }) => ({
+    subjects: subjects.map((subject) => ({
+      ...subject,
+      speedup: subject.speedup && { ...subject.speedup, ci95: null },
+    })),
   }));
   const report = benchReport({
-    ...given,
-    teacher: { ...given.teacher, metric: { name: 'matthews', value: 0 } },
-    students: [{ ...tiny!, bytes: 876e6, metric: { name: 'matthews', value: 0.1 } }],
-    measurement: { ...given.measurement, subjects },
+    ...few,
+    teacher: { ...given.teacher, metric: { name: 'matthews', value: 0, ci95: null } },
+    students: [{ ...tiny!, bytes: 876e6, metric: { name: 'matthews', value: 0.1, ci95: null } }],
   });
   assert.equal(report.students[0]!.retention, null);
   assert.match(reportTable(report), /^tiny: speed not known \(too few rounds\), x2\.00 larger, agrees on 95\.0 %$/m);
@@ -152,14 +180,12 @@ test('long names, warnings and batched samples stay within 80 columns', async ()
   const given = await parts();
   const name = 'a-student-with-a-very-long-name-that-somebody-chose-for-the-folder-of-the-checkpoint';
   const rename = (old: string) => (old === 'tiny' ? name : old);
-  const subjects = given.measurement.subjects.map((subject) => ({
-    ...subject,
-    name: rename(subject.name),
-    runsPerSample: 4,
+  const renamed = withMeasurement(given, ({ subjects }) => ({
+    subjects: subjects.map((subject) => ({ ...subject, name: rename(subject.name), runsPerSample: 4 })),
   }));
   const students = given.students.map((student) => ({ ...student, name: rename(student.name) }));
   const environment = { ...given.environment, warnings: ['word '.repeat(60).trim()] };
-  const report = benchReport({ ...given, students, environment, measurement: { ...given.measurement, subjects } });
+  const report = benchReport({ ...renamed, students, environment });
   const text = reportTable(report);
   for (const line of text.split('\n')) assert.ok(line.length <= 80 || line.startsWith(name), line);
   assert.match(text, /a sample is the mean of 4 runs/);

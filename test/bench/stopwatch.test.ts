@@ -35,8 +35,15 @@ const failed = (message: RegExp) => (error: unknown) => {
   return true;
 };
 
-async function using(models: readonly TimedModel[], use: (stopwatch: Stopwatch) => Promise<void>): Promise<void> {
-  const stopwatch = await startStopwatch(models, { intraOpNumThreads: 1 });
+async function using(
+  models: readonly TimedModel[],
+  use: (stopwatch: Stopwatch) => Promise<void>,
+  pairInputs = false,
+): Promise<void> {
+  const stopwatch = await startStopwatch(
+    models.map((model) => ({ ...model, sessionOptions: { intraOpNumThreads: 1 } })),
+    { pairInputs },
+  );
   try {
     await use(stopwatch);
   } finally {
@@ -71,15 +78,24 @@ test('inputs take turns: the second of two is out of range', async () => {
   });
 });
 
+test('paired inputs are those of the round, however often a model ran before', async () => {
+  const run = async ({ subjects: [subject] }: Stopwatch) => {
+    for (const round of [0, 0, 2, 4]) await subject!.run(round);
+    for (const round of [1, 3]) await assert.rejects(subject!.run(round), failed(/gather cannot be run/));
+    await subject!.run(0);
+  };
+  await using([{ name: 'gather', file, feeds: [feed(0), feed(9)] }], run, true);
+});
+
 test('a file that is no model is named with the reason', async () => {
   const broken = join(folder, 'broken.onnx');
   await writeFile(broken, 'not a model');
-  const attempt = startStopwatch([{ name: 'broken', file: broken, feeds: [feed(0)] }], {});
+  const attempt = startStopwatch([{ name: 'broken', file: broken, feeds: [feed(0)] }]);
   await assert.rejects(attempt, failed(/^broken cannot be run: .*broken\.onnx/s));
 });
 
 test('when the process ends, the run at hand fails', async () => {
-  const stopwatch = await startStopwatch([{ name: 'gather', file, feeds: [feed(0)] }], {});
+  const stopwatch = await startStopwatch([{ name: 'gather', file, feeds: [feed(0)] }]);
   stopwatch.close();
   await assert.rejects(stopwatch.subjects[0]!.run(), failed(/its process ended/));
 });

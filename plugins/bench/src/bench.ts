@@ -1,221 +1,261 @@
 /** `kdx bench`: students against their teacher in size, speed, start-up, memory and quality, from the same files. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openSource, type ClassifierSource } from 'kdx/classifier';
+import { evaluationLength } from 'kdx/classifier';
 import type { TaskData } from 'kdx/data';
 import type { Engine } from 'kdx/engine';
-import { KdxError } from 'kdx/errors';
-import { fileError, writeFileAtomic } from 'kdx/files';
+import { writeFileAtomic } from 'kdx/files';
 import { silentProgress, type Progress } from 'kdx/progress';
+import { sentences } from 'kdx/timing';
+import { checkBaseline, compareWithBaseline } from './baseline.ts';
+import { readBaseline, type CellKey } from './baseline-file.ts';
+import { checkLabels, checkSources } from './bench-checks.ts';
 import { prepareModel, type BenchModel } from './bench-model.ts';
+import { openBenchSource, type BenchSource } from './bench-source.ts';
+import type { CellInputs } from './cell-inputs.ts';
 import { coldStarts, type ColdStart } from './cold-start.ts';
+import {
+  combinationsOf,
+  inputsOf,
+  measureCombination,
+  type CellOptions,
+  type Combination,
+  type Grid,
+} from './combinations.ts';
+import { COMPRESSED_LIMIT, compressedSize } from './compressed-size.ts';
 import { environmentOf, systemState } from './environment.ts';
-import { measure, type Measurement } from './measurement.ts';
+import type { CellParts, Length, Scenario } from './grid.ts';
 import { modelNames } from './model-names.ts';
-import { agreement, modelQuality } from './quality.ts';
-import { benchReport, type BenchReport } from './report.ts';
-import { sentences } from './sentences.ts';
-import { startStopwatch } from './stopwatch.ts';
+import { makeFolder } from './output-folder.ts';
+import { writePages } from './page/index.ts';
+import { answersText, describeData, likeness, modelQuality, noLikeness } from './quality.ts';
+import { benchReport, type BenchReport, type ModelFacts } from './report.ts';
+import { readImports, withImports } from './runner/result-report.ts';
+import { sessionOptions } from './session-options.ts';
 
 export interface BenchOptions {
-  /** Checkpoint folder, hub id, exported folder or ONNX file. */
+  /** Checkpoint folder, hub id, exported folder, ONNX file, or `config:NAME` for random weights. */
   readonly teacher: string;
   readonly students: readonly string[];
   /** Evaluates the models, with all its threads; its device is the one that is measured. */
   readonly engine: Engine;
   /** Its development set is scored, and the sentences that are run come from it. */
   readonly data?: TaskData;
-  /** Longest example of the evaluation in tokens; default 128, or what a model takes if that is less. */
+  /** Longest example of the evaluation, and of natural lengths, in tokens; default 128, or what a model takes. */
   readonly maxLength?: number;
-  /** Sequences per run; default 1. */
-  readonly batch?: number;
+  /** Sequences per run; default 1. Several values make a grid. */
+  readonly batch?: number | readonly number[];
   /** Tokens per sequence; default 128. */
-  readonly length?: number;
+  readonly length?: Length | readonly Length[];
   /** Default 1, which disturbs and is disturbed least. */
-  readonly threads?: number;
-  /** For the rounds of the latency; default 20. */
+  readonly threads?: number | readonly number[];
+  /** Whether a sample includes tokenizing; default `out`. */
+  readonly tokenize?: Scenario['tokenize'];
+  /** For the rounds of the latency in each combination; default 20. */
   readonly seconds?: number;
-  /** Fresh processes per model, 0 for none; default 10. */
+  /** Fresh processes per model, 0 for none; default 10. In the first combination. */
   readonly coldStarts?: number;
+  /** Whether to compress files over 200 MB, too, for their size; default no. */
+  readonly compressLarge?: boolean;
+  /** Results of the same models on other devices. */
+  readonly imports?: readonly string[];
+  /** An earlier bench.json to compare with, and the change that is too much (0.05 for 5 %). */
+  readonly baseline?: { readonly file: string; readonly failOn: number };
   readonly seed?: number;
-  /** Folder for bench.json, which is replaced. */
+  /** Folder for bench.json, report.html and report.md, which are replaced. */
   readonly out?: string;
+  /** The words that repeat the run, for the report. */
+  readonly command?: readonly string[];
   readonly progress?: Progress;
   /** Ends the run; what was measured is returned when every model has at least one latency. */
   readonly signal?: AbortSignal;
 }
 
-type Settings = Required<Pick<BenchOptions, 'batch' | 'length' | 'threads' | 'seconds' | 'coldStarts' | 'seed'>>;
+const defaults = {
+  batch: 1,
+  length: 128,
+  threads: 1,
+  tokenize: 'out',
+  seconds: 20,
+  coldStarts: 10,
+  compressLarge: false,
+  seed: 0,
+} as const;
 
-/** Fewer samples do not make a 90th percentile (MLPerf); a short budget ends before, and the interval tells. */
-const P90_ROUNDS = 200;
-
-const defaults: Settings = { batch: 1, length: 128, threads: 1, seconds: 20, coldStarts: 10, seed: 0 };
+type Settings = Omit<BenchOptions, keyof Grid> & Required<Pick<BenchOptions, keyof typeof defaults>>;
 
 /**
  * Measures latency, then cold starts, then quality, so that an interruption leaves the most valuable part.
- * @throws KdxError of openSource; `no-student`, `length-over-positions`, `label-mismatch`; the signal's reason when it
- * comes before the first round
+ * @throws KdxError of openBenchSource; `no-student`, `length-over-positions`, `label-mismatch`, `not-a-classifier`,
+ *   `fixed-shape`, `no-tokenizer`, `invalid-baseline`, `baseline-mismatch`, `invalid-result`, `import-mismatch`; the signal's reason when it comes before the
+ *   first round
  */
 export async function bench(options: BenchOptions): Promise<BenchReport> {
-  const settings = { ...defaults, ...options };
-  const { teacher, students, data, engine, seed, threads, batch, length, out, signal } = settings;
-  const { progress = silentProgress } = options;
-  const sources = await openSources([teacher, ...students]);
-  checkSources(sources, settings);
+  const settings: Settings = { ...defaults, progress: silentProgress, ...options };
+  const { teacher, students, data, engine, seed, out, signal, progress = silentProgress } = settings;
+  const refs = [teacher, ...students];
+  const names = modelNames(refs);
+  const grid = gridOf(settings);
+  const combinations = combinationsOf(grid);
+  const baseline = options.baseline && (await readBaseline(options.baseline.file));
+  if (baseline) {
+    const { tokenize } = settings;
+    const wanted = combinations.map((cell): CellKey => ({ ...cell, device: engine.device.kind, tokenize }));
+    checkBaseline(baseline, names.slice(1), wanted);
+  }
+  const sources: BenchSource[] = [];
+  for (const ref of refs) sources.push(await openBenchSource(ref));
+  checkSources(sources, grid.length, options.maxLength);
+  // Before the measuring, so that it is not in vain.
   if (out !== undefined) await makeFolder(out);
 
   const folder = await mkdtemp(join(tmpdir(), 'kdx-bench-'));
   try {
-    const texts = data?.dev.flatMap(({ text, pair }) => (pair === undefined ? [text] : [text, pair])) ?? sentences;
     const models: BenchModel[] = [];
-    for (const [i, name] of modelNames([teacher, ...students]).entries()) {
+    for (const [i, name] of names.entries()) {
       signal?.throwIfAborted();
-      const own = join(folder, String(i));
-      models.push(
-        await prepareModel(name, sources[i] as ClassifierSource, { folder: own, texts, batch, length, seed }),
-      );
+      models.push(await prepareModel(name, sources[i]!, join(folder, String(i))));
     }
+    checkLabels(models, data);
+    const facts = models.map((model) => model.facts);
+    const imported = await readImports(options.imports ?? [], facts);
+
+    const cellOptions = cellOptionsOf(settings);
+    // Before the first measurement, so that no combination fails late.
+    const inputs = combinations.map((combination) => inputsOf(models, combination, cellOptions));
 
     const before = systemState();
-    const measurement = await measureLatency(models, { ...settings, progress });
-    const starts = await measureColdStarts(models, { ...settings, progress });
+    const cells = await measureCells(models, combinations, inputs, cellOptions);
+    const starts = await measureColdStarts(models, inputs[0]!, combinations[0]!, settings);
+    const threads = combinations[0]!.threads;
     const environment = environmentOf({ threads, before, after: systemState() });
     const { maxLength } = options;
-    const qualities = data && (await modelQuality(models, { data, engine, maxLength, progress, signal }));
+    const qualities = data && (await modelQuality(models, { data, engine, maxLength, seed, progress, signal }));
+    const compressed = await compressedSizes(models, settings);
 
-    const [teacherFacts, ...studentFacts] = models.map(({ facts }) => ({
-      ...facts,
-      metric: qualities?.get(facts.name)?.metric ?? null,
-    }));
+    const [teacherFacts, ...studentFacts] = models.map(({ facts }): ModelFacts => {
+      const quality = qualities?.get(facts.name);
+      const compressedBytes = compressed.get(facts.sha256) ?? null;
+      return { ...facts, compressedBytes, metric: quality?.metric ?? null, answers: answersText(quality) };
+    });
     const teacherQuality = qualities?.get(teacherFacts!.name);
-    const report = benchReport({
-      scenario: {
-        device: engine.device.kind,
-        threads,
-        batch,
-        length,
-        text: data ? 'development set' : 'built-in sentences',
-      },
+    const measured = benchReport({
       teacher: teacherFacts!,
       students: studentFacts.map((facts) => ({
         ...facts,
-        agreement: agreement(teacherQuality, qualities?.get(facts.name)),
+        ...(data ? likeness(teacherQuality, qualities?.get(facts.name), data, seed) : noLikeness),
       })),
-      measurement,
+      cells,
       coldStarts: starts,
+      data: data ? describeData(data) : null,
       environment,
       interrupted: signal?.aborted ?? false,
     });
-    if (out !== undefined) await writeFileAtomic(join(out, 'bench.json'), `${JSON.stringify(report, null, 2)}\n`);
+    const own: BenchReport = {
+      ...(options.command && { command: options.command }),
+      ...measured,
+      ...(baseline && {
+        baseline: compareWithBaseline(measured, baseline, { failOn: options.baseline.failOn, data }),
+      }),
+    };
+    const report = withImports(own, imported);
+    if (out !== undefined) {
+      await writeFileAtomic(join(out, 'bench.json'), `${JSON.stringify(report, null, 2)}\n`);
+      await writePages(report, out);
+    }
     return report;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function openSources(refs: readonly string[]): Promise<ClassifierSource[]> {
-  const sources: ClassifierSource[] = [];
-  for (const ref of refs) sources.push(await openSource(ref));
-  return sources;
+function gridOf({ batch, length, threads }: Settings): Grid {
+  const list = <T extends Length>(values: T | readonly T[]): readonly T[] =>
+    typeof values === 'object' ? values : [values];
+  return { batch: list(batch), length: list<Length>(length), threads: list(threads) };
 }
 
-function checkSources(
-  sources: readonly ClassifierSource[],
-  { data, length, maxLength }: Settings & BenchOptions,
-): void {
-  const [teacher, ...students] = sources as [ClassifierSource, ...ClassifierSource[]];
-  if (students.length === 0)
-    throw new KdxError('no-student', 'there is no student to compare the teacher with', {
-      suggestions: [`kdx bench --teacher ${teacher.ref} --student DIR`],
-    });
-  const longest = Math.min(...sources.map(({ config }) => config.maxPositions));
-  for (const [flag, tokens] of Object.entries({ '--length': length, '--max-length': maxLength ?? 0 }))
-    for (const { ref, config } of sources)
-      if (tokens > config.maxPositions)
-        throw new KdxError(
-          'length-over-positions',
-          `${ref} takes at most ${config.maxPositions} tokens, ${flag} is ${tokens}`,
-          { suggestions: [`${flag} ${longest}`] },
-        );
-  const labels = ({ config }: ClassifierSource) => config.labels.length;
-  for (const student of students)
-    if (labels(student) !== labels(teacher))
-      throw new KdxError(
-        'label-mismatch',
-        `${teacher.ref} has ${labels(teacher)} label(s), ${student.ref} has ${labels(student)}`,
-        { suggestions: ['compare models of the same task'] },
-      );
-  if (data && labels(teacher) !== data.task.outputs)
-    throw new KdxError(
-      'label-mismatch',
-      `${teacher.ref} has ${labels(teacher)} label(s), ${data.task.name} has ${data.task.outputs}`,
-      { suggestions: ['give the data of the task that the models were trained for'] },
-    );
-}
-
-/** Before the measuring, so that it is not in vain. */
-async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'EEXIST') throw new KdxError('not-a-folder', `${path} is a file, a folder is needed`);
-    throw fileError(error, path);
-  });
-}
-
-/** A sample is one `session.run`: inputs handed over, model run, logits back. Tokenizing is not in it. */
-async function measureLatency(
+/** One after the other. When interrupted, what is complete is returned, if anything is. */
+async function measureCells(
   models: readonly BenchModel[],
-  { engine, threads, seconds, seed, progress, signal }: Settings & BenchOptions,
-): Promise<Measurement> {
-  const timed = models.map(({ facts, source, feeds }) => ({ name: facts.name, file: source.onnxFile, feeds }));
-  const stopwatch = await startStopwatch(timed, sessionOptions(engine, threads)).catch((error: unknown) => {
-    // A terminal's Ctrl-C also reaches a process that is only just starting.
-    signal?.throwIfAborted();
-    throw error;
-  });
-  try {
-    return await measure({
-      subjects: stopwatch.subjects,
-      reference: models[0]!.facts.name,
-      seed,
-      budgetSeconds: seconds,
-      targetRounds: P90_ROUNDS,
-      warmUpSeconds: Math.min(1, seconds),
-      ...(progress && { progress }),
-      ...(signal && { signal }),
-    });
-  } finally {
-    stopwatch.close();
+  combinations: readonly Combination[],
+  inputs: readonly CellInputs[],
+  options: CellOptions,
+): Promise<CellParts[]> {
+  const { progress, signal } = options;
+  const count = combinations.length;
+  const cells: CellParts[] = [];
+  for (const [i, combination] of combinations.entries()) {
+    const own = { ...options, progress: count === 1 ? progress : numbered(progress, `${i + 1} of ${count}`) };
+    try {
+      cells.push(await measureCombination(models, combination, inputs[i]!, own));
+    } catch (error) {
+      if (!signal?.aborted || cells.length === 0) throw error;
+    }
+    if (signal?.aborted) break;
   }
+  return cells;
+}
+
+function cellOptionsOf(settings: Settings): CellOptions {
+  const { engine, data, maxLength = evaluationLength, tokenize, seconds, seed } = settings;
+  const { progress = silentProgress, signal } = settings;
+  return {
+    device: engine.device.kind,
+    examples: data?.dev ?? sentences.map((text) => ({ text })),
+    text: data ? 'development set' : 'built-in sentences',
+    tokenize,
+    maxLength,
+    seconds,
+    seed,
+    progress,
+    signal,
+  };
+}
+
+function numbered(progress: Progress, number: string): Progress {
+  return { ...progress, start: (label, total) => progress.start(`${number}: ${label}`, total) };
 }
 
 async function measureColdStarts(
   models: readonly BenchModel[],
-  { engine, threads, seed, progress, signal, ...settings }: Settings & BenchOptions,
+  { readers }: CellInputs,
+  { threads }: Combination,
+  { engine, seed, progress = silentProgress, signal, coldStarts: processes }: Settings,
 ): Promise<Map<string, ColdStart>> {
-  if (settings.coldStarts === 0) return new Map();
-  const candidates = models.map(({ facts, source, feeds }) => ({
+  if (processes === 0) return new Map();
+  const candidates = models.map(({ facts, onnxFile, tuned }, i) => ({
     name: facts.name,
-    file: source.onnxFile,
-    feeds: feeds[0]!,
+    file: onnxFile,
+    feeds: readers[i]!.feeds[0]!,
+    sessionOptions: sessionOptions(engine.device.kind, threads, tuned),
   }));
   return coldStarts(candidates, {
-    processes: settings.coldStarts,
+    processes,
     seed,
-    sessionOptions: sessionOptions(engine, threads),
-    ...(progress && { progress }),
+    progress,
     ...(signal && { signal }),
   });
 }
 
-/** Of onnxruntime-node, the same for all models and stages. Threads that wait sleep instead of spinning. */
-function sessionOptions({ device }: Engine, threads: number): Readonly<Record<string, unknown>> {
-  return {
-    executionProviders: [device.kind],
-    executionMode: 'sequential',
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
-  };
+/** By SHA-256. Last of all, as it disturbs what is measured; large models only when asked for. */
+async function compressedSizes(
+  models: readonly BenchModel[],
+  { compressLarge, progress = silentProgress, signal }: Settings,
+): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  const chosen = models.filter(({ facts }) => compressLarge || facts.bytes <= COMPRESSED_LIMIT);
+  progress.start('compress', chosen.length);
+  for (const [i, { facts, files }] of chosen.entries()) {
+    if (signal?.aborted) break;
+    try {
+      if (!sizes.has(facts.sha256)) sizes.set(facts.sha256, await compressedSize(files, signal));
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+    }
+    progress.update(i + 1);
+  }
+  progress.end();
+  return sizes;
 }

@@ -8,6 +8,6 @@ import { fileURLToPath } from 'node:url';
  */
 export function childScript(name: string): string[] {
   const extension = extname(import.meta.url);
-  const loader = extension === '.ts' ? ['--import', import.meta.resolve('tsx')] : [];
+  const loader = extension === '.ts' ? ['--conditions=source', '--import', import.meta.resolve('tsx')] : [];
   return [...loader, fileURLToPath(new URL(`./${name}${extension}`, import.meta.url))];
 }

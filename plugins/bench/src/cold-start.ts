@@ -5,9 +5,9 @@ import { randomStream } from 'kdx/data';
 import { KdxError } from 'kdx/errors';
 import { numbersOf, type Tensor } from 'kdx/graph';
 import { silentProgress, type Progress } from 'kdx/progress';
+import { median } from 'kdx/timing';
 import { childScript } from './child-script.ts';
 import type { ColdStartJob, ColdStartMemory, ColdStartPhases, ColdStartSample, JobTensor } from './cold-start-job.ts';
-import { median } from './statistics.ts';
 
 export type { ColdStartMemory, ColdStartPhases, ColdStartSample } from './cold-start-job.ts';
 
@@ -17,14 +17,14 @@ export interface ColdStartModel {
   readonly file: string;
   /** Input tensors of the first run: int64, int32, float32 or bool. */
   readonly feeds: Readonly<Record<string, Tensor>>;
+  /** Of onnxruntime-node: threads, optimizers switched off, ... */
+  readonly sessionOptions?: Readonly<Record<string, unknown>>;
 }
 
 export interface ColdStartOptions {
   /** Fresh processes per model; default 10. */
   readonly processes?: number;
   readonly seed: number;
-  /** Session options of onnxruntime-node: threads, optimizers switched off, ... */
-  readonly sessionOptions?: Readonly<Record<string, unknown>>;
   readonly signal?: AbortSignal;
   readonly progress?: Progress;
 }
@@ -47,8 +47,8 @@ export async function coldStarts(
   models: readonly ColdStartModel[],
   options: ColdStartOptions,
 ): Promise<Map<string, ColdStart>> {
-  const { processes = 10, seed, sessionOptions = {}, signal, progress = silentProgress } = options;
-  const jobs = models.map(({ name, file, feeds }) => ({
+  const { processes = 10, seed, signal, progress = silentProgress } = options;
+  const jobs = models.map(({ name, file, feeds, sessionOptions = {} }) => ({
     name,
     job: { file, feeds: mapValues(feeds, jobTensor), sessionOptions },
     samples: [] as ColdStartSample[],
@@ -72,11 +72,16 @@ export async function coldStarts(
   );
 }
 
+/** Start of the process to the end of the first run, `read` left out. */
+export function coldStartTotal({ phasesMs: p }: ColdStartSample): number {
+  return p.processStart + p.moduleLoad + p.sessionCreate + p.firstRun;
+}
+
 function summarise(samples: readonly ColdStartSample[]): ColdStart {
   const middle = <K extends string>(parts: readonly Readonly<Record<K, number>>[]): Record<K, number> =>
     mapValues(parts[0] as Readonly<Record<K, number>>, (_, key) => median(parts.map((part) => part[key])));
   return {
-    totalMs: median(samples.map(({ phasesMs: p }) => p.processStart + p.moduleLoad + p.sessionCreate + p.firstRun)),
+    totalMs: median(samples.map(coldStartTotal)),
     phasesMs: middle<keyof ColdStartPhases>(samples.map(({ phasesMs }) => phasesMs)),
     memoryBytes: middle<keyof ColdStartMemory>(samples.map(({ memoryBytes }) => memoryBytes)),
     samples,

@@ -5,11 +5,12 @@ import { systemSource, type SystemSource } from './system-source.ts';
 
 export interface Environment {
   readonly cpu: CpuFacts;
-  /** Bytes of physical memory. */
-  readonly memoryBytes: number;
+  /** Bytes of physical memory; `null` where a browser does not tell. */
+  readonly memoryBytes: number | null;
   /** Operating system, release and architecture. */
   readonly platform: string;
-  readonly node: string;
+  /** `null` in a browser. */
+  readonly node: string | null;
   readonly onnxruntime: string;
   /** Intra-op threads of the measured sessions. */
   readonly threads: number;

@@ -2,6 +2,7 @@
 import { dtypeCodes, type Attribute, type DType, type Graph, type Model, type Node, type Tensor } from 'kdx/graph';
 import { ops, type Value } from 'kdx/ops';
 import { statedShapes, type ShapeOf } from './graph-flops.ts';
+import { quantizedOutputs } from './quantized-shapes.ts';
 
 /** Of an entry of the operator table, what inference needs. */
 interface Inferable {
@@ -33,15 +34,18 @@ function inferredValues(graph: Graph, stated: ShapeOf): Map<string, Value> {
   }
   const constant = ({ name }: Value) => graph.initializers.get(name);
   for (const node of graph.nodes) {
-    const entry = node.domain === '' ? (ops as Readonly<Record<string, unknown>>)[node.opType] : undefined;
     const inputs = node.inputs.map((name) => values.get(name));
-    if (!entry || node.inputs.some((name, i) => name !== '' && !inputs[i])) continue;
-    const { attributes, infer } = entry as Inferable;
-    const outputs = infer({ inputs, attributes: attributeValues(node, attributes), constant });
+    if (node.inputs.some((name, i) => name !== '' && !inputs[i])) continue;
+    const entry = node.domain === '' ? (ops as Readonly<Record<string, unknown>>)[node.opType] : undefined;
+    const outputs = entry ? inferred(entry as Inferable) : quantizedOutputs(node, inputs);
     node.outputs.forEach((name, i) => {
       const output = outputs[i];
       if (output) values.set(name, { name, ...output });
     });
+
+    function inferred({ attributes, infer }: Inferable) {
+      return infer({ inputs, attributes: attributeValues(node, attributes), constant });
+    }
   }
   return values;
 }

@@ -6,7 +6,8 @@ import { resolve, sep } from 'node:path';
  * `runs/teacher`, `runs/small` and `runs/small` give `teacher`, `small` and `small (2)`.
  */
 export function modelNames(refs: readonly string[]): string[] {
-  const paths = refs.map((ref) => resolve(ref).split(sep).filter(Boolean));
+  // A name of shapes is no path.
+  const paths = refs.map((ref) => (ref.startsWith('config:') ? [ref] : resolve(ref).split(sep).filter(Boolean)));
   const different = new Set(paths.map((path) => path.join(sep))).size;
   const deepest = Math.max(...paths.map((path) => path.length));
   for (let depth = 1; ; depth++) {

@@ -1,10 +1,11 @@
 /** The script of the process that runs all models of a measurement, and takes the time around `session.run` alone. */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { Feeds, StopwatchReply, StopwatchRequest } from './stopwatch-messages.ts';
+import type { StopwatchReply, StopwatchRequest, TextInputs, WireFeeds } from './stopwatch-messages.ts';
 
 interface OpenSession {
   readonly session: InferenceSession;
-  readonly feeds: readonly Readonly<Record<string, Tensor>>[];
+  /** Inputs of each turn. A function does its work within the time that is taken. */
+  readonly turns: readonly (() => Record<string, Tensor>)[];
   runs: number;
 }
 
@@ -12,19 +13,37 @@ const sessions: OpenSession[] = [];
 
 async function answer(request: StopwatchRequest): Promise<number> {
   if (request.type === 'open') {
-    const session = await InferenceSession.create(request.file, request.sessionOptions);
-    return sessions.push({ session, feeds: request.feeds.map(tensorsOf), runs: 0 }) - 1;
+    const { file, feeds, sessionOptions } = request;
+    const session = await InferenceSession.create(file, sessionOptions);
+    const turns = 'batches' in feeds ? await tokenizingTurns(feeds) : feeds.map(readyTurn);
+    return sessions.push({ session, turns, runs: 0 }) - 1;
   }
   const open = sessions[request.session] as OpenSession;
-  const feeds = open.feeds[open.runs++ % open.feeds.length] as Readonly<Record<string, Tensor>>;
+  const number = request.turn ?? open.runs++;
+  const turn = open.turns[number % open.turns.length] as () => Record<string, Tensor>;
   const begin = performance.now();
-  await open.session.run(feeds);
+  await open.session.run(turn());
   return performance.now() - begin;
 }
 
-function tensorsOf(feeds: Feeds): Record<string, Tensor> {
+function readyTurn(feeds: WireFeeds): () => Record<string, Tensor> {
+  const tensors = tensorsOf(feeds);
+  return () => tensors;
+}
+
+/** Loaded only here: everything else in this process is ONNX Runtime. */
+async function tokenizingTurns({ tokenizer: dir, batches, inputs, maxLength }: TextInputs) {
+  const [{ loadTokenizer }, { textFeeds }] = await Promise.all([import('kdx/data'), import('./feeds.ts')]);
+  const tokenizer = await loadTokenizer(dir);
+  return batches.map((rows) => () => tensorsOf(textFeeds(tokenizer, rows, inputs, maxLength)));
+}
+
+function tensorsOf(feeds: WireFeeds): Record<string, Tensor> {
   return Object.fromEntries(
-    Object.entries(feeds).map(([name, { dims, data }]) => [name, new Tensor('int64', data, dims)]),
+    Object.entries(feeds).map(([name, { dims, data }]) => [
+      name,
+      data instanceof BigInt64Array ? new Tensor('int64', data, dims) : new Tensor('int32', data, dims),
+    ]),
   );
 }
 

@@ -4,16 +4,23 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { KdxError } from 'kdx/errors';
+import type { Subject } from 'kdx/timing';
 import { childScript } from './child-script.ts';
-import type { Subject } from './measurement.ts';
-import type { Feeds, StopwatchReply, StopwatchRequest } from './stopwatch-messages.ts';
+import type { StopwatchReply, StopwatchRequest, TextInputs, WireFeeds } from './stopwatch-messages.ts';
 
 export interface TimedModel {
   readonly name: string;
   /** ONNX file; external data beside it. */
   readonly file: string;
-  /** Inputs that take turns. */
-  readonly feeds: readonly Feeds[];
+  /** Tensors that take turns, or texts, which are tokenized within the time. */
+  readonly feeds: readonly WireFeeds[] | TextInputs;
+  /** Of onnxruntime-node. */
+  readonly sessionOptions?: Readonly<Record<string, unknown>>;
+}
+
+export interface StopwatchOptions {
+  /** Inputs differ in size, so all models read the same in the same round. Default: inputs take turns run by run. */
+  readonly pairInputs?: boolean;
 }
 
 export interface Stopwatch {
@@ -24,12 +31,11 @@ export interface Stopwatch {
 
 /**
  * Starts the process and opens the models in it.
- * @param sessionOptions of onnxruntime-node
  * @throws KdxError `run-failed` when a model cannot be opened; so does a run that fails
  */
 export async function startStopwatch(
   models: readonly TimedModel[],
-  sessionOptions: Readonly<Record<string, unknown>>,
+  { pairInputs = false }: StopwatchOptions = {},
 ): Promise<Stopwatch> {
   const child = spawn(process.execPath, childScript('stopwatch-child'), {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
@@ -38,9 +44,10 @@ export async function startStopwatch(
   const close = () => void child.kill('SIGKILL');
   try {
     const subjects: Subject[] = [];
-    for (const { name, file, feeds } of models) {
+    for (const { name, file, feeds, sessionOptions = {} } of models) {
       const session = await ask(child, name, { type: 'open', file, feeds, sessionOptions });
-      subjects.push({ name, run: () => ask(child, name, { type: 'run', session }) });
+      const run = (turn = 0) => ask(child, name, { type: 'run', session, ...(pairInputs && { turn }) });
+      subjects.push({ name, run });
     }
     return { subjects, close };
   } catch (error) {

@@ -1,0 +1,46 @@
+// The models of a cell, open in ONNX Runtime and ready to be measured. The runtime is handed over: node, wasm or WebGPU.
+
+/**
+ * @typedef {import('./plan.js').Plan} Plan
+ * @typedef {import('./plan.js').PlannedModel} PlannedModel
+ * @typedef {import('./plan.js').Inputs} Inputs
+ */
+
+/**
+ * @param {any} ort onnxruntime-node or onnxruntime-web
+ * @param {Plan} plan
+ * @param {Inputs} inputs
+ * @param {number} cell place in the plan
+ * @param {(model: PlannedModel) => Promise<any>} create makes a session
+ * @returns {Promise<import('./measure.js').Subject[]>}
+ */
+export async function openSubjects(ort, plan, inputs, cell, create) {
+  const { scenario } = /** @type {import('./plan.js').PlannedCell} */ (plan.cells[cell]);
+  const subjects = [];
+  for (const [i, model] of plan.models.entries()) {
+    const session = await create(model);
+    const turns = (inputs.cells[cell]?.[i] ?? []).map((feeds) =>
+      Object.fromEntries(Object.entries(feeds).map(([name, at]) => [name, tensor(ort, model.reads[name], inputs, at)])),
+    );
+    let runs = 0;
+    subjects.push({
+      // Inputs of different lengths: all models read the same in the same round. Else they take turns, run by run.
+      run: (/** @type {number} */ round) =>
+        session.run(turns[(scenario.length === 'natural' ? round : runs++) % turns.length]),
+    });
+  }
+  return subjects;
+}
+
+/**
+ * @param {any} ort
+ * @param {'int32' | 'int64' | undefined} type
+ * @param {Inputs} inputs
+ * @param {number} at place among their tensors
+ */
+function tensor(ort, type, { tensors }, at) {
+  const { dims, data } = /** @type {Inputs['tensors'][number]} */ (tensors[at]);
+  return type === 'int64'
+    ? new ort.Tensor('int64', BigInt64Array.from(data, BigInt), dims)
+    : new ort.Tensor('int32', Int32Array.from(data), dims);
+}

@@ -1,0 +1,100 @@
+// Measures one cell of the plan in a thread of its own, so that no cell finds what another one left and the page stays alive.
+/* global fetch, performance */
+import { clockGranularity, measure } from './measure.js';
+import { openSubjects } from './sessions.js';
+import { sha256 } from './sha256.js';
+
+/**
+ * @typedef {import('./plan.js').Plan} Plan
+ * @typedef {import('./plan.js').PlannedFile} PlannedFile
+ * @typedef {{ plan: Plan, cell: number, backend: 'wasm' | 'webgpu' }} Request
+ * @typedef {{ stage: string, done: number, total: number }
+ *   | { rounds: import('./measure.js').Rounds, version: string, gpu: string | null, granularityMs: number }
+ *   | { error: string }} Answer
+ */
+
+/** What a worker of a browser has, and Node's types do not know. @type {any} */
+const scope = globalThis;
+/** @param {Answer} answer */
+const send = (answer) => scope.postMessage(answer);
+const now = () => performance.now();
+
+let stopped = false;
+scope.onmessage = (/** @type {{ data: Request | 'stop' }} */ { data }) => {
+  if (data === 'stop') stopped = true;
+  else run(data).then(send, (error) => send({ error: error instanceof Error ? error.message : String(error) }));
+};
+
+/** @param {Request} request @returns {Promise<Answer>} */
+async function run({ plan, cell, backend }) {
+  const { threads } = /** @type {import('./plan.js').PlannedCell} */ (plan.cells[cell]).scenario;
+  const isGpu = backend === 'webgpu';
+  const ort = await import(/** @type {string} */ (isGpu ? './web/ort-webgpu.js' : './web/ort.js'));
+  const wasm = isGpu ? 'ort-wasm-simd-threaded.asyncify.wasm' : 'ort-wasm-simd-threaded.wasm';
+  ort.env.logLevel = 'error';
+  ort.env.wasm.numThreads = isGpu ? 1 : threads;
+  ort.env.wasm.wasmPaths = { wasm: new URL(`web/${wasm}`, import.meta.url).href };
+
+  const files = plan.models.flatMap((model) => [model, ...(model.external ? [model.external] : [])]);
+  const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  let done = 0;
+  const load = async (/** @type {PlannedFile} */ file) => {
+    const content = await checkedFile(file);
+    send({ stage: 'Loading the models', done: (done += file.bytes), total });
+    return content;
+  };
+  const inputs = /** @type {import('./plan.js').Inputs} */ (await (await get('inputs.json')).json());
+  const subjects = await openSubjects(ort, plan, inputs, cell, async (model) => {
+    const { external } = model;
+    return ort.InferenceSession.create(await load(model), {
+      executionProviders: [backend],
+      // Errors only.
+      logSeverityLevel: 3,
+      ...(external && { externalData: [{ path: external.name, data: await load(external) }] }),
+    });
+  });
+  const granularityMs = clockGranularity(now);
+  const rounds = await measure(subjects, plan.settings, {
+    now,
+    granularityMs,
+    turn,
+    isStopped: () => stopped,
+    onProgress: (stage, at, of) =>
+      send({ stage: stage === 'measure' ? 'Measuring' : 'Warming up', done: at, total: of }),
+  });
+  const adapter = isGpu ? (await ort.env.webgpu.device)?.adapterInfo : undefined;
+  const gpu = adapter ? [adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(' ') : null;
+  return { rounds, version: String(ort.env.versions.web), gpu, granularityMs };
+}
+
+/** @param {PlannedFile} file what is measured is what was planned */
+async function checkedFile({ file, sha256: expected }) {
+  const bytes = new Uint8Array(await (await get(file)).arrayBuffer());
+  const found = scope.crypto?.subtle ? hex(await scope.crypto.subtle.digest('SHA-256', bytes)) : sha256(bytes);
+  if (found !== expected) throw new Error(`${file} is not the file that was planned: copy the folder again`);
+  return bytes;
+}
+
+/** @param {ArrayBuffer} buffer */
+function hex(buffer) {
+  return [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** @param {string} path in this folder */
+async function get(path) {
+  const response = await fetch(new URL(path.split('/').map(encodeURIComponent).join('/'), import.meta.url));
+  if (!response.ok) throw new Error(`${path} could not be loaded: ${response.status} ${response.statusText}`);
+  return response;
+}
+
+/** Lets a message in. A timer would be held back by milliseconds. */
+function turn() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new scope.MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve(undefined);
+    };
+    port2.postMessage(null);
+  });
+}
