@@ -4,56 +4,12 @@ import { describe, it } from 'node:test';
 import { gradients } from '../../src/autodiff/index.ts';
 import { seeded } from '../support/seeded.ts';
 import { checkGraph, elementCount, modelOf, tensorOf, type Tensor } from '../../src/graph/index.ts';
-import { GraphBuilder, type OpType, type Value } from '../../src/ops/index.ts';
+import { GraphBuilder, type OpType } from '../../src/ops/index.ts';
 import { runModel } from '../support/run-model.ts';
-import { samples, type Draw, type Sample } from './samples.ts';
+import { drawer } from './drawer.ts';
+import { samples, type Sample } from './samples.ts';
 
 const TRIALS = 3;
-
-function drawer(
-  g: GraphBuilder,
-  random: ReturnType<typeof seeded>,
-  inputs: Map<string, Tensor>,
-): { draw: Draw; variables: Value[] } {
-  const variables: Value[] = [];
-  const add = (dtype: 'float32' | 'float64' | 'int64' | 'bool', shape: readonly number[], values: number[]) => {
-    const value = g.input(`x${inputs.size}`, dtype, shape);
-    inputs.set(value.name, tensorOf(dtype, shape, values));
-    if (dtype.startsWith('float')) variables.push(value);
-    return value;
-  };
-  const fill = (shape: readonly number[], make: (i: number) => number) =>
-    Array.from({ length: elementCount(shape) }, (_, i) => make(i));
-  let marks = 0;
-  const draw: Draw = {
-    value: (shape, low = -1, high = 1) =>
-      add(
-        g.float,
-        shape,
-        fill(shape, () => low + (high - low) * random.float()),
-      ),
-    apart: (shape) =>
-      add(
-        g.float,
-        shape,
-        fill(shape, () => (marks++ % 2 === 0 ? 1 : -1) * (0.1 + 0.05 * marks)),
-      ),
-    indices: (shape, below) =>
-      add(
-        'int64',
-        shape,
-        fill(shape, () => random.integer(below)),
-      ),
-    bool: (shape) =>
-      add(
-        'bool',
-        shape,
-        fill(shape, () => random.integer(2)),
-      ),
-    size: (low = 1, high = 4) => low + random.integer(high - low + 1),
-  };
-  return { draw, variables };
-}
 
 async function checkSample(sample: Sample, seed: number): Promise<void> {
   const float = sample.float ?? 'float64';
