@@ -42,7 +42,7 @@ export function calibrationOf(
     sentences: texts.length,
     async observe(model, names, visit) {
       const graph = withOutputs(model.graph, names);
-      const session = await engine.createSession({ ...model, graph }, { name: 'calibration' });
+      const session = await engine.createSession({ ...model, graph }, { name: 'calibration', prepacking: false });
       try {
         progress.start('calibrating', texts.length);
         for (const [i, length] of lengths.entries()) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { saveCheckpoint, unshare, type Checkpoint } from 'kdx/checkpoint';
 import { checkpointModel, manifestName, openClassifier, openSource, type ClassifierSource } from 'kdx/classifier';
 import { limitExamples, type TaskData } from 'kdx/data';
-import type { Engine } from 'kdx/engine';
+import { openEngine, type Engine } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
 import { filesIn, replaceFolder, sha256File, writeFileAtomic } from 'kdx/files';
 import type { Model } from 'kdx/graph';
@@ -25,6 +25,7 @@ import { quantizeModel, type QuantizationReport, type Scheme } from './quantizat
 import {
   checkPresent,
   floatGate,
+  type Gate,
   quantizedGate,
   requireWebPackage,
   type RuntimeCheck,
@@ -140,7 +141,7 @@ export async function exportUnshared(ref: string, options: ExportOptions): Promi
       const found = await exportedLogits(classifier, texts, { progress, signal });
       const parity = checkParity(texts, expected, found, options.tolerance ?? DEFAULT_TOLERANCE);
       const metrics = data && (await measureTask(classifier, data, options));
-      const files = await writeManifest(dir, source, []);
+      const files = await writeManifest(dir, await describeSource(source), []);
       const parameters = parameterCount(classifierParameters(plain.config, config.labels.length));
       return { out, files, parameters, parity, ...(metrics && { metrics }) };
     } finally {
@@ -162,32 +163,35 @@ export async function exportModel(
   await checkOutput(out, options.force ?? false);
   if (tune) checkTuneLength(source.config, tune);
   const { model } = foldInitializers(unfolded, { views: false });
-  const calibration = calibrationOf(source, options.calibrate ?? paritySentences, { engine, progress, signal });
-  const small = quantize && (await quantizeModel(model, quantize.scheme, calibration));
+  const small =
+    quantize &&
+    (await withOwnEngine(engine, (own) => {
+      const { calibrate = paritySentences } = options;
+      return quantizeModel(model, quantize.scheme, calibrationOf(source, calibrate, { ...options, engine: own }));
+    }));
   const smallPath = `onnx/${quantize?.scheme.quantizer.fileName}.onnx`;
   return replaceFolder(out, async (dir) => {
     const models = new Map([[modelPath, model], ...(small ? [[smallPath, small.model] as const] : [])]);
     await writeLayout(dir, models, source, options.externalData ?? 'auto');
+    // Hashed while other threads compute.
+    const hashing = Promise.all([describeSource(source), describeFiles(dir, await filesIn(dir))]);
+    hashing.catch(() => undefined);
     const texts = data ? limitExamples(data.dev, MOST_SENTENCES, 0) : paritySentences;
     const expected = await referenceLogits(source, texts, { threads: engine.device.threads, progress, signal });
     const wanted = { texts, expected };
-    const floatFile = await checkFile(
-      dir,
-      modelPath,
-      floatGate(options.tolerance ?? DEFAULT_TOLERANCE),
-      wanted,
-      options,
-    );
+    const check = <T extends Parity | Fidelity>(path: string, gate: Gate<T>) =>
+      checkFile(dir, path, gate, wanted, options);
+    const floatFile = await check(modelPath, floatGate(options.tolerance ?? DEFAULT_TOLERANCE));
     const described = [describeModel(floatFile, 'none', model)];
     let quantized: QuantizedExport | undefined;
     if (small) {
-      const gate = quantizedGate(quantize.limits ?? defaultLimits);
-      const file = await checkFile(dir, smallPath, gate, wanted, options);
+      const file = await check(smallPath, quantizedGate(quantize.limits ?? defaultLimits));
       described.push(describeModel(file, small.report, small.model));
       quantized = { ...small.report, ...file };
     }
     if (options.demo) await writeDemo(dir, source, described);
-    const files = await writeManifest(dir, source, described);
+    const [origin, hashed] = await hashing;
+    const files = await writeManifest(dir, origin, described, hashed);
     const { path: _, ...checked } = floatFile;
     const { parameters } = described[0] as ExportedModel;
     const sharing = sharedWeights(model.graph);
@@ -195,24 +199,36 @@ export async function exportModel(
   });
 }
 
-/** Returns what is in the folder then, kdx.json included. */
+/** Gives the memory of the work back, which an engine keeps for the next session. */
+async function withOwnEngine<R>({ device }: Engine, work: (engine: Engine) => Promise<R>): Promise<R> {
+  const engine = await openEngine({ device: 'cpu', threads: device.threads });
+  try {
+    return await work(engine);
+  } finally {
+    await engine.close();
+  }
+}
+
+/**
+ * Returns what is in the folder then, kdx.json included.
+ * @param described files that are there already
+ */
 async function writeManifest(
   dir: string,
-  source: CheckpointSource,
+  source: Manifest['source'],
   models: Manifest['models'],
+  described: readonly ExportedFile[] = [],
 ): Promise<readonly ExportedFile[]> {
-  const files = await describeFiles(dir, await filesIn(dir));
-  const manifest: Manifest = {
-    format: 1,
-    kind: 'export',
-    kdx: kdxVersion(),
-    source: await describeSource(source),
-    models,
-    files,
-  };
+  const known = new Set(described.map(({ path }) => path));
+  const others = (await filesIn(dir)).filter((path) => !known.has(path));
+  const files = byPath([...described, ...(await describeFiles(dir, others))]);
+  const manifest: Manifest = { format: 1, kind: 'export', kdx: kdxVersion(), source, models, files };
   await writeFileAtomic(join(dir, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
-  const all = [...files, ...(await describeFiles(dir, [manifestName]))];
-  return all.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return byPath([...files, ...(await describeFiles(dir, [manifestName]))]);
+}
+
+function byPath(files: readonly ExportedFile[]): ExportedFile[] {
+  return [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 function kdxVersion(): string {

@@ -23,6 +23,8 @@ const FULL = 127;
 const SAFE = 64;
 /** Columns that are turned at a time: row by row, a cache line would be read for each value. */
 const BLOCK = 16;
+/** Added and taken away, it rounds to the nearest integer, halves to even, as QuantizeLinear does (2^52 · 1.5). */
+const ROUNDING = 6755399441055744;
 /** A scale below it may be flushed to zero. */
 const SMALLEST_NORMAL = 2 ** -126;
 
@@ -77,7 +79,8 @@ function canSaturate(column: Float32Array, scale: number): boolean {
     const a = column[k] as number;
     const b = column[k + 1] as number;
     if (a < 0 !== b < 0 || Math.abs(a + b) < suspicious) continue;
-    if (Math.abs(Math.round(a / scale) + Math.round(b / scale)) > LARGEST_SAFE_PAIR) return true;
+    const sum = a / scale + ROUNDING - ROUNDING + (b / scale + ROUNDING - ROUNDING);
+    if (Math.abs(sum) > LARGEST_SAFE_PAIR) return true;
   }
   return false;
 }
@@ -92,7 +95,7 @@ export function roundWithScale(values: Float32Array, largest: number, levels: nu
     codes.fill(0);
     return 1;
   }
-  for (let i = 0; i < values.length; i++) codes[i] = Math.round((values[i] as number) / scale);
+  for (let i = 0; i < values.length; i++) codes[i] = (values[i] as number) / scale + ROUNDING - ROUNDING;
   return scale;
 }
 
