@@ -4,7 +4,7 @@ import { internal } from '../errors/index.ts';
 import type { Tensor, ValueInfo } from '../graph/index.ts';
 import { flushesDenormals } from './denormals.ts';
 import { nodeSessionOptions } from './node-options.ts';
-import type { Driver, GpuData, SessionSettings } from './driver.ts';
+import type { GpuData, OrtDriver, SessionSettings } from './driver.ts';
 import { onGpu, openGpuTensors, outputLocations, type OutputLocation } from './webgpu-tensors.ts';
 
 const LOG_FATAL = 4;
@@ -25,7 +25,7 @@ const dtypes: ReadonlySet<string> = new Set([
 ]);
 
 /** @param gpu compute by WebGPU, and keep variables there; default: on the CPU */
-export function openBindingDriver(gpu?: GpuData): Driver {
+export function openBindingDriver(gpu?: GpuData): OrtDriver {
   env.logLevel = 'fatal';
   const sessions = new Map<number, InferenceSession>();
   const variables = new Map<number, OrtTensor>();

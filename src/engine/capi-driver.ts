@@ -3,8 +3,9 @@ import { internal } from '../errors/index.ts';
 import type { Dim, Tensor, ValueInfo } from '../graph/index.ts';
 import { ARENA_ALLOCATOR, MEMORY_TYPE_DEFAULT, openBlocks, type Block, type HostBlock } from './capi-blocks.ts';
 import { createSession, LOG_FATAL, signatureOf } from './capi-session.ts';
-import type { Driver, GpuData, RunCall, SessionSettings } from './driver.ts';
+import type { GpuData, OrtDriver, SessionSettings } from './driver.ts';
 import { NULL, type OrtApi, type Pointer } from './ort-api.ts';
+import type { RunCall } from './protocol.ts';
 import { openWebgpuMemory } from './webgpu-memory.ts';
 
 interface Variable {
@@ -21,7 +22,7 @@ interface LoadedSession {
   readonly inPlace: boolean;
 }
 
-export interface CapiDriver extends Driver {
+export interface CapiDriver extends OrtDriver {
   readonly runOptions: Pointer;
 }
 

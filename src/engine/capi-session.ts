@@ -1,8 +1,9 @@
 /** Sessions through the C API: their options, and what they say of their inputs and outputs. */
 import type { ValueInfo } from '../graph/index.ts';
 import { flushesDenormals } from './denormals.ts';
-import type { SessionSettings, Signature } from './driver.ts';
+import type { SessionSettings } from './driver.ts';
 import { elementTypeOf, NULL, type OrtApi, type Pointer } from './ort-api.ts';
+import type { Signature } from './protocol.ts';
 import { appendWebgpu } from './webgpu-memory.ts';
 
 /** Values of the enums in onnxruntime_c_api.h. */

@@ -1,12 +1,16 @@
 /** The main thread's end of an engine's worker: calls as promises, and an orderly or sudden end. */
+import { createRequire } from 'node:module';
+import { extname } from 'node:path';
 import { Worker, type TransferListItem } from 'node:worker_threads';
 import { internal, KdxError } from '../errors/index.ts';
-import { BUSY, CLOSING } from './driver.ts';
-import type { Arguments, Method, Ready, Reply, Request, Result, WorkerData } from './driver.ts';
+import { BUSY, CLOSING } from './protocol.ts';
+import type { Arguments, Greeting, Method, Reply, Request, Result, WorkerData } from './protocol.ts';
 
-export interface Host {
+export interface Host<Source extends readonly unknown[], Ready> {
+  /** What the driver said when it was open. */
+  readonly ready: Ready;
   /** Arrays in `give` are moved to the worker, the rest is copied. */
-  call<M extends Method>(method: M, args: Arguments<M>, give?: readonly TransferListItem[]): Promise<Result<M>>;
+  call<M extends Method>(method: M, args: Arguments<M, Source>, give?: readonly TransferListItem[]): Promise<Result<M>>;
   /** Whether `close` was called. */
   readonly closed: boolean;
   /** Rejects what is under way and in line with KdxError `engine-closed`, frees everything and ends the thread. */
@@ -19,15 +23,29 @@ interface Pending {
 }
 
 /**
- * Starts a worker.
- * @param interrupt makes the run under way end soon; gets what the worker said when it was ready
+ * Loads an addon in this thread too. Node unloads it with the last thread that has it, and with it the code that its
+ * library (TensorFlow) has registered for the end of the process, which would then crash.
  */
-export async function startHost(
-  data: Omit<WorkerData, 'state'>,
+const pin: (addon: string) => unknown = createRequire(import.meta.url);
+
+/** The address of a module in the folder of another: a TypeScript source beside a source, compiled beside compiled. */
+export function moduleBeside(address: string, name: string): string {
+  return new URL(`./${name}${extname(address)}`, address).href;
+}
+
+/**
+ * Starts a worker, which keeps the process alive only while it works.
+ * @param module address of a DriverModule of these types
+ * @param interrupt makes the run under way end soon, for drivers that cannot ask `isClosing` in the middle of it
+ * @throws KdxError that the driver throws when it is opened
+ */
+export async function startHost<Data, Source extends readonly unknown[], Ready>(
+  module: string,
+  data: Data,
   interrupt: (ready: Ready) => void = () => undefined,
-): Promise<Host> {
+): Promise<Host<Source, Ready>> {
   const state = new Int32Array(new SharedArrayBuffer(8));
-  const worker = startWorker({ ...data, state });
+  const worker = startWorker({ module, data, state });
   const pending = new Map<number, Pending>();
   let count = 0;
   let end: Error | undefined;
@@ -43,11 +61,18 @@ export async function startHost(
     rejectAll(end);
   };
 
-  const ready = await new Promise<Ready>((resolve, reject) => {
+  const { addons, outcome } = await new Promise<Greeting<Ready>>((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);
     worker.once('exit', (code) => reject(internal(`the engine's worker ended with code ${code} before it was ready`)));
   });
+  for (const addon of addons) pin(addon);
+  if ('failure' in outcome) {
+    await worker.terminate();
+    const { code, message, ...options } = outcome.failure;
+    throw new KdxError(code, message, options);
+  }
+  const { ready } = outcome;
   worker.on('error', (error: Error) =>
     stop(new Error(`internal: the engine's worker failed: ${error.message}`, { cause: error })),
   );
@@ -62,10 +87,10 @@ export async function startHost(
   });
   worker.unref();
 
-  const send = <M extends Method>(method: M, args: Arguments<M>, give: readonly TransferListItem[] = []) =>
+  const send = <M extends Method>(method: M, args: Arguments<M, Source>, give: readonly TransferListItem[] = []) =>
     new Promise<Result<M>>((resolve, reject) => {
       const id = ++count;
-      worker.postMessage({ id, method, args } satisfies Request<M>, give);
+      worker.postMessage({ id, method, args } satisfies Request, give);
       pending.set(id, { resolve, reject });
       worker.ref();
     });
@@ -93,6 +118,7 @@ export async function startHost(
     await worker.terminate();
   };
   return {
+    ready,
     call: (method, args, give) => (end ? Promise.reject(end) : send(method, args, give)),
     get closed() {
       return closed !== undefined;
@@ -109,10 +135,12 @@ function closedDuringWork(): KdxError {
   });
 }
 
-/** The worker from compiled files, or from TypeScript sources, for which tsx has to be registered in every thread. */
-function startWorker(workerData: WorkerData): Worker {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url), { workerData });
-  const [tsx, entry] = [import.meta.resolve('tsx/esm/api'), new URL('./worker.ts', import.meta.url).href];
+/** From TypeScript sources, tsx has to be registered in every thread. */
+function startWorker<Data>(workerData: WorkerData<Data>): Worker {
+  const entry = moduleBeside(import.meta.url, 'worker');
+  if (![entry, workerData.module].some((address) => address.endsWith('.ts')))
+    return new Worker(new URL(entry), { workerData });
+  const tsx = import.meta.resolve('tsx/esm/api');
   const source = `import(${JSON.stringify(tsx)}).then((tsx) => (tsx.register(), import(${JSON.stringify(entry)})))`;
   return new Worker(source, { eval: true, workerData });
 }

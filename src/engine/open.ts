@@ -1,9 +1,9 @@
 /** Opening an engine: which device, and which way to ONNX Runtime. */
 import { KdxError } from '../errors/index.ts';
 import { chooseDevice, libraryFolders, refusedReport, reportDevices, type DeviceReport } from './devices.ts';
-import type { Backend, Ready } from './driver.ts';
+import type { Backend, OrtData, OrtReady, OrtSource } from './driver.ts';
 import type { DeviceInfo, DeviceKind, Engine, EngineOptions } from './engine.ts';
-import { startHost } from './host.ts';
+import { moduleBeside, startHost } from './host.ts';
 import { copyModel, gpuData } from './copy-model.ts';
 import { loadKoffi, nativeLibrary, switchTelemetryOff, type Koffi, type NativeLibrary } from './library.ts';
 import { openOrtApi, type OrtApi } from './ort-api.ts';
@@ -38,9 +38,10 @@ export async function openEngine(options: OpenOptions = {}): Promise<Engine> {
   const { backend, api, reason } = chooseBackend(wantedBackend(options.backend), library, koffi);
   const start = async (device: DeviceInfo): Promise<Engine> => {
     const gpu = device.kind === 'webgpu' ? { gpu: gpuData(vulkan()) } : {};
-    const host = await startHost(
+    const host = await startHost<OrtData, OrtSource, OrtReady>(
+      moduleBeside(import.meta.url, 'ort-worker'),
       { backend, library: library.path, probe: copyModel('float32', [1]), ...gpu },
-      ({ runOptions }: Ready) => api?.call('RunOptionsSetTerminate', runOptions),
+      ({ runOptions }) => api?.call('RunOptionsSetTerminate', runOptions),
     );
     const name = `onnxruntime ${library.version}, ${backendNames[backend]}`;
     return ortEngine(name, { ...device, reason: [device.reason, reason].filter(Boolean).join('; ') }, host);

@@ -1,8 +1,8 @@
-/** Checks a run against what the session says of its inputs and outputs, so that mistakes are named before native code sees them. */
+/** Checks a run against what the session says of its inputs and outputs, so that all mistakes are named before anything is computed. */
 import { internal } from '../errors/index.ts';
 import { elementCount, printType, storageLength, type Tensor, type ValueInfo } from '../graph/index.ts';
-import type { RunCall, Signature } from './driver.ts';
 import type { RunRequest, Variable } from './engine.ts';
+import type { RunCall, Signature } from './protocol.ts';
 
 type Typed = Pick<Tensor, 'dtype' | 'dims'>;
 

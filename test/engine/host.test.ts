@@ -1,12 +1,14 @@
 /** The engine's thread: when it fails, when it cannot start, when the process ends under it. */
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import { mock, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { openEngine } from '../../src/engine/index.ts';
-import { startHost } from '../../src/engine/host.ts';
+import type { OrtData } from '../../src/engine/driver.ts';
+import { moduleBeside, openEngine, startHost } from '../../src/engine/index.ts';
 import { nativeLibrary } from '../../src/engine/library.ts';
 import { runChild } from './child.ts';
 import { f32 } from './graphs.ts';
+import { addon } from './waiting-driver.ts';
 import { backends, withoutKoffi as noKoffi } from '../support/backends.ts';
 
 test('when the thread dies, pending and later calls are rejected', async () => {
@@ -24,10 +26,46 @@ test('when the thread dies, pending and later calls are rejected', async () => {
 });
 
 test('a thread that cannot start is an error', { skip: noKoffi }, async () => {
-  const data = { backend: 'capi', library: '/no/such/library.so', probe: new Uint8Array() } as const;
-  await assert.rejects(startHost(data), /shared library/);
-  const broken = { backend: 'binding', library: nativeLibrary().path, probe: Uint8Array.of(1, 2, 3) } as const;
-  await assert.rejects(startHost(broken));
+  const start = (data: OrtData) => startHost(import.meta.resolve('../../src/engine/ort-worker.ts'), data);
+  await assert.rejects(
+    start({ backend: 'capi', library: '/no/such/library.so', probe: new Uint8Array() }),
+    /shared library/,
+  );
+  await assert.rejects(start({ backend: 'binding', library: nativeLibrary().path, probe: Uint8Array.of(1, 2, 3) }));
+});
+
+const waiting = import.meta.resolve('./waiting-driver.ts');
+
+test('a driver that refuses: its error arrives as it is, its addons are loaded in this thread too', async () => {
+  const { cache } = createRequire(import.meta.url);
+  assert.equal(cache[addon], undefined);
+  await assert.rejects(startHost(waiting, { opens: false }), {
+    name: 'KdxError',
+    code: 'no-device',
+    message: 'it has gone',
+    suggestions: ['look for it'],
+    exitCode: 1,
+  });
+  assert.ok(cache[addon]);
+});
+
+test('a driver is asked to give up a run, by close and by the end of the process', async () => {
+  const host = await startHost<object, readonly [], string>(waiting, { opens: true });
+  assert.equal(host.ready, 'it waits');
+  await host.call('createSession', [1]);
+  const run = host.call('run', [{ session: 1, feeds: [], fetch: ['y'], assign: [] }]);
+  await Promise.all([assert.rejects(run, { code: 'engine-closed' }), host.close()]);
+  const { code, stderr } = await runChild(`
+    import { startHost } from './src/engine/index.ts';
+    const host = await startHost('${waiting}', { opens: true });
+    host.call('run', [{ session: 1, feeds: [], fetch: ['y'], assign: [] }]);
+    setTimeout(() => process.exit(3), 20);`);
+  assert.deepEqual({ code, stderr }, { code: 3, stderr: '' });
+});
+
+test('a module beside another is a source or compiled, as that is', () => {
+  assert.equal(moduleBeside('file:///a%20b/open.ts', 'worker'), 'file:///a%20b/worker.ts');
+  assert.equal(moduleBeside('file:///C:/a/open.js', 'worker'), 'file:///C:/a/worker.js');
 });
 
 const opening = (backend: string) => `

@@ -1,12 +1,14 @@
 /** Tensors are disposed when they are no longer needed, and runs that fail dispose theirs. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { openDriver, type Driver } from '../../plugins/tfjs/src/driver.ts';
+import { openDriver } from '../../plugins/tfjs/src/driver.ts';
 import { loadTensorflow } from '../../plugins/tfjs/src/load.ts';
 import type { TensorFlow } from '../../plugins/tfjs/src/tensorflow.ts';
 import { tensorOf, type Model } from '../../src/graph/index.ts';
 import { f32, i64, matrixChain, model, trainingStep } from '../engine/graphs.ts';
 import { skipOf } from './backends.ts';
+
+type TfjsDriver = ReturnType<typeof openDriver>;
 
 const [table, w, m] = [1, 2, 3];
 const step = {
@@ -26,11 +28,11 @@ const step = {
   ],
 } as const;
 
-const load = (driver: Driver, id: number, { graph, opsets }: Model) => driver.createSession(id, graph, opsets['']!);
+const load = (driver: TfjsDriver, id: number, { graph, opsets }: Model) => driver.createSession(id, graph, opsets['']!);
 const ones = (dims: readonly [number, number]) =>
   tensorOf('float32', dims, new Float32Array(dims[0] * dims[1]).fill(1));
 
-function withVariables(tf: TensorFlow, isStopped?: () => boolean): Driver {
+function withVariables(tf: TensorFlow, isStopped?: () => boolean): TfjsDriver {
   const driver = openDriver(tf, isStopped);
   load(driver, 10, trainingStep);
   driver.put([table, w, m], [ones([50, 48]), ones([48, 32]), ones([48, 32])]);

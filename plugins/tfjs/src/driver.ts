@@ -1,32 +1,13 @@
 /** Sessions and variables on TensorFlow.js, in the thread that calls. Variables are tensors that stay on its device. */
+import type { Driver } from 'kdx/engine';
 import { internal } from 'kdx/errors';
-import type { DType, Graph, Tensor } from 'kdx/graph';
+import type { DType, Graph } from 'kdx/graph';
 import { fromTf, toTf } from './element-types.ts';
 import { loadProgram, type Program } from './program.ts';
 import type { TensorFlow, TfTensor } from './tensorflow.ts';
 
-/** A checked run. Variables are given by number. */
-export interface RunCall {
-  readonly session: number;
-  readonly feeds: readonly (readonly [name: string, value: Tensor | number])[];
-  readonly fetch: readonly string[];
-  readonly assign: readonly (readonly [name: string, variable: number])[];
-}
-
-/** Sessions and variables have numbers that the caller chooses. Arrays given to a driver become its own. */
-export interface Driver {
-  createSession(id: number, graph: Graph, opset: number): void;
-  /** Values of `fetch`, in that order, as copies. A run that throws has changed no variable. */
-  run(call: RunCall): Tensor[];
-  releaseSession(id: number): void;
-  /** Creates variables, or replaces their content. */
-  put(ids: readonly number[], values: readonly Tensor[]): void;
-  /** Copies of the content of variables. */
-  get(ids: readonly number[]): Tensor[];
-  drop(ids: readonly number[]): void;
-  /** Releases everything. */
-  close(): void;
-}
+/** A session is made of a graph and the opset of the standard domain. */
+export type TfjsSource = readonly [graph: Graph, opset: number];
 
 interface Resident {
   readonly dtype: DType;
@@ -34,7 +15,7 @@ interface Resident {
 }
 
 /** @param isStopped asked before each node of a run */
-export function openDriver(tf: TensorFlow, isStopped: () => boolean = () => false): Driver {
+export function openDriver(tf: TensorFlow, isStopped: () => boolean = () => false) {
   const programs = new Map<number, Program>();
   const variables = new Map<number, Resident>();
   const find = <T>(map: ReadonlyMap<number, T>, id: number, kind: string): T => {
@@ -59,6 +40,7 @@ export function openDriver(tf: TensorFlow, isStopped: () => boolean = () => fals
   return {
     createSession(id, graph, opset) {
       programs.set(id, loadProgram(tf, graph, opset));
+      return { inputs: graph.inputs, outputs: graph.outputs };
     },
     run({ session, feeds, fetch, assign }) {
       const program = find(programs, session, 'session');
@@ -101,5 +83,5 @@ export function openDriver(tf: TensorFlow, isStopped: () => boolean = () => fals
       for (const id of [...programs.keys()]) releaseSession(id);
       drop([...variables.keys()]);
     },
-  };
+  } satisfies Driver<TfjsSource>;
 }

@@ -1,9 +1,9 @@
 /** Opening an engine: which device, which backend of TensorFlow.js, how many threads. */
-import { processor, type DeviceKind, type Engine } from 'kdx/engine';
+import { moduleBeside, processor, startHost, type DeviceKind, type Engine } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
+import type { TfjsSource } from './driver.ts';
 import { engineOn } from './engine.ts';
-import { startHost } from './host.ts';
-import { backends, type Backend } from './load.ts';
+import { backends, type Backend, type Loaded } from './load.ts';
 
 export interface TfjsOptions {
   /** Default `auto`: a GPU if tfjs-node-gpu finds one, else the processor. */
@@ -27,8 +27,11 @@ export async function tfjsEngine(options: TfjsOptions = {}): Promise<Engine> {
   // TensorFlow reads both once in a process, when its library is loaded.
   process.env.TF_NUM_INTRAOP_THREADS = String(wanted);
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-  const host = await startHost(backend ? [backend] : backendsFor(device));
-  const { isGpu, version, backend: found, passed } = host.loaded;
+  const host = await startHost<readonly Backend[], TfjsSource, Omit<Loaded, 'tf'>>(
+    moduleBeside(import.meta.url, 'worker'),
+    backend ? [backend] : backendsFor(device),
+  );
+  const { isGpu, version, backend: found, passed } = host.ready;
   const kind = isGpu ? 'cuda' : 'cpu';
   if (device === 'cuda' && !isGpu) {
     await host.close();
