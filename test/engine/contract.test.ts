@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openEngine } from '../../src/engine/index.ts';
-import { engineContract, trainingLosses } from './contract.ts';
+import { engineContract, train } from './contract.ts';
 import { hasKoffi, withoutKoffi as noKoffi } from '../support/backends.ts';
 
 // Without koffi, an optional dependency, there is no C API.
@@ -10,11 +10,11 @@ if (hasKoffi) engineContract('onnxruntime, C API', () => openEngine({ device: 'c
 engineContract('onnxruntime, Node binding', () => openEngine({ device: 'cpu', backend: 'binding', threads: 2 }));
 
 test('both give the same bits', { skip: noKoffi }, async () => {
-  const losses = [];
+  const runs = [];
   for (const backend of ['capi', 'binding'] as const) {
     const engine = await openEngine({ backend, threads: 2 });
-    losses.push(await trainingLosses(engine, 8));
+    runs.push(await train(engine, 8));
     await engine.close();
   }
-  assert.deepEqual(losses[0], losses[1]);
+  assert.deepEqual(runs[0], runs[1]);
 });
