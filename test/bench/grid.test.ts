@@ -43,10 +43,19 @@ const run = (options: Partial<BenchOptions> = {}) =>
     ...options,
   });
 
-test('every combination is measured once, threads changing slowest', () => {
+test('every combination is measured once, devices changing slowest, then threads', () => {
   assert.deepEqual(
-    combinationsOf({ batch: [1, 8, 1], length: [16, 'natural'], threads: [1, 2] }).map((c) => Object.values(c).join()),
-    ['1,1,16', '1,1,natural', '1,8,16', '1,8,natural', '2,1,16', '2,1,natural', '2,8,16', '2,8,natural'],
+    combinationsOf({
+      device: ['cpu', 'webgpu', 'cpu'],
+      batch: [1, 8, 1],
+      length: [16, 'natural'],
+      threads: [1, 2],
+    }).map((c) => Object.values(c).join()),
+    ['cpu', 'webgpu'].flatMap((device) =>
+      ['1,1,16', '1,1,natural', '1,8,16', '1,8,natural', '2,1,16', '2,1,natural', '2,8,16', '2,8,natural'].map(
+        (rest) => `${device},${rest}`,
+      ),
+    ),
   );
 });
 

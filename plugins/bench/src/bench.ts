@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { evaluationLength } from 'kdx/classifier';
 import type { TaskData } from 'kdx/data';
-import type { Engine } from 'kdx/engine';
+import { deviceVariables, type DeviceKind, type Engine } from 'kdx/engine';
 import { writeFileAtomic } from 'kdx/files';
 import { silentProgress, type Progress } from 'kdx/progress';
 import { sentences } from 'kdx/timing';
@@ -38,8 +38,10 @@ export interface BenchOptions {
   /** Checkpoint folder, hub id, exported folder, ONNX file, or `config:NAME` for random weights. */
   readonly teacher: string;
   readonly students: readonly string[];
-  /** Evaluates the models, with all its threads; its device is the one that is measured. */
+  /** Evaluates the models, with all its threads. */
   readonly engine: Engine;
+  /** Where they are measured, which must be available; default: the engine's device. */
+  readonly device?: DeviceKind | readonly DeviceKind[];
   /** Its development set is scored, and the sentences that are run come from it. */
   readonly data?: TaskData;
   /** Longest example of the evaluation, and of natural lengths, in tokens; default 128, or what a model takes. */
@@ -83,7 +85,7 @@ const defaults = {
   seed: 0,
 } as const;
 
-type Settings = Omit<BenchOptions, keyof Grid> & Required<Pick<BenchOptions, keyof typeof defaults>>;
+type Settings = Omit<BenchOptions, keyof typeof defaults> & Required<Pick<BenchOptions, keyof typeof defaults>>;
 
 /**
  * Measures latency, then cold starts, then quality, so that an interruption leaves the most valuable part.
@@ -101,7 +103,7 @@ export async function bench(options: BenchOptions): Promise<BenchReport> {
   const baseline = options.baseline && (await readBaseline(options.baseline.file));
   if (baseline) {
     const { tokenize } = settings;
-    const wanted = combinations.map((cell): CellKey => ({ ...cell, device: engine.device.kind, tokenize }));
+    const wanted = combinations.map((cell): CellKey => ({ ...cell, tokenize }));
     checkBaseline(baseline, names.slice(1), wanted);
   }
   const sources: BenchSource[] = [];
@@ -170,10 +172,10 @@ export async function bench(options: BenchOptions): Promise<BenchReport> {
   }
 }
 
-function gridOf({ batch, length, threads }: Settings): Grid {
-  const list = <T extends Length>(values: T | readonly T[]): readonly T[] =>
+function gridOf({ engine, device = engine.device.kind, batch, length, threads }: Settings): Grid {
+  const list = <T extends Length | DeviceKind>(values: T | readonly T[]): readonly T[] =>
     typeof values === 'object' ? values : [values];
-  return { batch: list(batch), length: list<Length>(length), threads: list(threads) };
+  return { device: list(device), batch: list(batch), length: list<Length>(length), threads: list(threads) };
 }
 
 /** One after the other. When interrupted, what is complete is returned, if anything is. */
@@ -199,10 +201,9 @@ async function measureCells(
 }
 
 function cellOptionsOf(settings: Settings): CellOptions {
-  const { engine, data, maxLength = evaluationLength, tokenize, seconds, seed } = settings;
+  const { data, maxLength = evaluationLength, tokenize, seconds, seed } = settings;
   const { progress = silentProgress, signal } = settings;
   return {
-    device: engine.device.kind,
     examples: data?.dev ?? sentences.map((text) => ({ text })),
     text: data ? 'development set' : 'built-in sentences',
     tokenize,
@@ -221,19 +222,20 @@ function numbered(progress: Progress, number: string): Progress {
 async function measureColdStarts(
   models: readonly BenchModel[],
   { readers }: CellInputs,
-  { threads }: Combination,
-  { engine, seed, progress = silentProgress, signal, coldStarts: processes }: Settings,
+  { device, threads }: Combination,
+  { seed, progress = silentProgress, signal, coldStarts: processes }: Settings,
 ): Promise<Map<string, ColdStart>> {
   if (processes === 0) return new Map();
   const candidates = models.map(({ facts, onnxFile, tuned }, i) => ({
     name: facts.name,
     file: onnxFile,
     feeds: readers[i]!.feeds[0]!,
-    sessionOptions: sessionOptions(engine.device.kind, threads, tuned),
+    sessionOptions: sessionOptions(device, threads, tuned),
   }));
   return coldStarts(candidates, {
     processes,
     seed,
+    variables: await deviceVariables(device),
     progress,
     ...(signal && { signal }),
   });

@@ -25,6 +25,8 @@ export interface ColdStartOptions {
   /** Fresh processes per model; default 10. */
   readonly processes?: number;
   readonly seed: number;
+  /** Of the processes, besides those of this one. */
+  readonly variables?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   readonly progress?: Progress;
 }
@@ -60,7 +62,7 @@ export async function coldStarts(
   for (let round = 0; round < processes && !signal?.aborted; round++) {
     random.shuffle(order);
     for (const { name, job, samples } of order) {
-      const sample = await coldStartOnce(name, job, signal);
+      const sample = await coldStartOnce(name, job, options);
       if (!sample) break;
       samples.push(sample);
       progress.update(++done);
@@ -92,10 +94,13 @@ function summarise(samples: readonly ColdStartSample[]): ColdStart {
 async function coldStartOnce(
   name: string,
   job: ColdStartJob,
-  signal: AbortSignal | undefined,
+  { variables, signal }: Pick<ColdStartOptions, 'variables' | 'signal'>,
 ): Promise<ColdStartSample | undefined> {
   if (signal?.aborted) return undefined;
-  const child = spawn(process.execPath, childScript('cold-start-child'), { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, childScript('cold-start-child'), {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...variables },
+  });
   const stop = (): void => void child.kill('SIGKILL');
   signal?.addEventListener('abort', stop);
   try {

@@ -1,5 +1,5 @@
 /** The combinations of a grid, and what is measured in each of them, one after the other. */
-import type { DeviceKind } from 'kdx/engine';
+import { deviceVariables, type DeviceKind } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
 import type { Progress } from 'kdx/progress';
 import { measure } from 'kdx/timing';
@@ -12,27 +12,30 @@ import { startStopwatch, type TimedModel } from './stopwatch.ts';
 import type { Row } from './stopwatch-messages.ts';
 
 export interface Combination {
+  readonly device: DeviceKind;
   readonly threads: number;
   readonly batch: number;
   readonly length: Length;
 }
 
 export interface Grid {
+  readonly device: readonly DeviceKind[];
   readonly batch: readonly number[];
   readonly length: readonly Length[];
   readonly threads: readonly number[];
 }
 
-/** Threads change slowest, lengths fastest; each once. */
-export function combinationsOf({ batch, length, threads }: Grid): Combination[] {
+/** Devices change slowest, lengths fastest; each once. */
+export function combinationsOf({ device, batch, length, threads }: Grid): Combination[] {
   const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
-  return unique(threads).flatMap((t) =>
-    unique(batch).flatMap((b) => unique(length).map((l) => ({ threads: t, batch: b, length: l }))),
+  return unique(device).flatMap((d) =>
+    unique(threads).flatMap((t) =>
+      unique(batch).flatMap((b) => unique(length).map((l) => ({ device: d, threads: t, batch: b, length: l }))),
+    ),
   );
 }
 
 export interface CellOptions {
-  readonly device: DeviceKind;
   readonly examples: readonly Row[];
   readonly text: Scenario['text'];
   readonly tokenize: Scenario['tokenize'];
@@ -79,9 +82,9 @@ export async function measureCombination(
   inputs: CellInputs,
   options: CellOptions,
 ): Promise<CellParts> {
-  const { threads, length } = combination;
+  const { device, threads, length } = combination;
   const { readers } = inputs;
-  const { device, tokenize, seconds, seed, progress, signal } = options;
+  const { tokenize, seconds, seed, progress, signal } = options;
   const timed = models.map(({ facts, onnxFile, classifier, inputs: reads, tuned }, i): TimedModel => {
     const { feeds, rows, maxLength } = readers[i]!;
     const texts = tokenize === 'in' && rows && classifier;
@@ -92,7 +95,10 @@ export async function measureCombination(
       sessionOptions: sessionOptions(device, threads, tuned),
     };
   });
-  const stopwatch = await startStopwatch(timed, { pairInputs: length === 'natural' }).catch((error: unknown) => {
+  const stopwatch = await startStopwatch(timed, {
+    pairInputs: length === 'natural',
+    variables: await deviceVariables(device),
+  }).catch((error: unknown) => {
     // A terminal's Ctrl-C also reaches a process that is only just starting.
     signal?.throwIfAborted();
     throw error;
@@ -119,9 +125,9 @@ export async function measureCombination(
 }
 
 export function scenarioOf(
-  { threads, batch, length }: Combination,
+  { device, threads, batch, length }: Combination,
   { lengths }: CellInputs,
-  { device, text, tokenize }: Pick<CellOptions, 'device' | 'text' | 'tokenize'>,
+  { text, tokenize }: Pick<CellOptions, 'text' | 'tokenize'>,
 ): Scenario {
   const kind = batch === 1 ? 'single-stream' : 'offline';
   return { kind, device, threads, batch, length, lengths, text, tokenize };

@@ -21,6 +21,8 @@ export interface TimedModel {
 export interface StopwatchOptions {
   /** Inputs differ in size, so all models read the same in the same round. Default: inputs take turns run by run. */
   readonly pairInputs?: boolean;
+  /** Of the process, besides those of this one. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 export interface Stopwatch {
@@ -35,11 +37,12 @@ export interface Stopwatch {
  */
 export async function startStopwatch(
   models: readonly TimedModel[],
-  { pairInputs = false }: StopwatchOptions = {},
+  { pairInputs = false, variables }: StopwatchOptions = {},
 ): Promise<Stopwatch> {
   const child = spawn(process.execPath, childScript('stopwatch-child'), {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     serialization: 'advanced',
+    env: { ...process.env, ...variables },
   });
   const close = () => void child.kill('SIGKILL');
   try {

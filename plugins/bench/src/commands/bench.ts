@@ -12,13 +12,14 @@ import {
   withEngine,
 } from 'kdx/cli';
 import type { TaskData } from 'kdx/data';
+import type { DeviceKind } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
 import { barStyleOf } from '../page/terminal-bars.ts';
 import type { BenchReport } from '../report.ts';
 import type { RunnerFolder } from '../runner/export-runner.ts';
 import { reportTable } from '../report-table.ts';
 import { runnerText } from '../runner/texts.ts';
-import { lengthsFlag, numbersFlag, percentageFlag } from './list-flags.ts';
+import { devicesFlag, lengthsFlag, numbersFlag, percentageFlag } from './list-flags.ts';
 
 const architectures =
   'bert-large, bert-base, bert-medium, bert-small, bert-mini, bert-tiny, distilbert, tinybert4, tinybert6, minilm6, minilm12';
@@ -31,7 +32,7 @@ export class Bench extends KdxCommand<typeof Bench, BenchReport | RunnerFolder> 
   static override summary = 'Compare students with their teacher: size, speed, start-up, memory, quality.';
   static override description = `The models run in turns, in random order, on the same machine and the same runtime, so that their ratio can be believed; each ratio comes with its 95 % interval, and the teacher is also measured against itself as a control. A checkpoint is measured as the ONNX file that its export holds.
 
-A latency is one run of a batch without tokenizing, every position filled with real text. --batch, --length and --threads take lists, and every combination is measured; the first is the one of the main table. --length natural runs each example with its own length.
+A latency is one run of a batch without tokenizing, every position filled with real text. --batch, --length, --threads and --device take lists, and every combination is measured; the first is the one of the main table. --length natural runs each example with its own length.
 
 Give --data (or --dev) to get the metric of each model and how often a student answers as its teacher.
 
@@ -108,11 +109,11 @@ Ctrl-C ends the measurement and shows what there is.`;
       default: 'out' as const,
       summary: 'Whether a latency includes turning text into tokens.',
     })(),
-    device: Flags.option({
-      options: ['cpu', 'cuda', 'webgpu'] as const,
-      default: 'cpu' as const,
-      summary: 'Device to run on.',
-    })(),
+    device: devicesFlag({
+      default: ['cpu'],
+      summary: 'Devices to run on: cpu, cuda, webgpu; the evaluation is done on the first.',
+      helpValue: 'NAME,...',
+    }),
     seconds: numberFlag({
       min: 0,
       default: 20,
@@ -188,11 +189,15 @@ Ctrl-C ends the measurement and shows what there is.`;
     if (flags['export-runner'] !== undefined)
       return this.#exportRunner(flags['export-runner'], teacher, students, examples);
     const [{ bench }, { repeatable }] = await Promise.all([import('../bench.ts'), import('../page/index.ts')]);
-    return withEngine({ device: flags.device }, async (engine) => {
+    const [first, ...others] = flags.device as [DeviceKind, ...DeviceKind[]];
+    // Devices that are not there are named before anything is measured.
+    for (const device of others) await withEngine({ device }, () => Promise.resolve());
+    return withEngine({ device: first }, async (engine) => {
       const report = await bench({
         teacher,
         students,
         engine,
+        device: flags.device,
         ...(examples && { data: examples }),
         ...(flags['max-length'] !== undefined && { maxLength: flags['max-length'] }),
         batch: flags.batch,
@@ -229,7 +234,7 @@ Ctrl-C ends the measurement and shows what there is.`;
       throw new KdxError('invalid-usage', '--export-runner measures without tokenizing', {
         suggestions: ['--tokenize out'],
       });
-    if (flags.device !== 'cpu')
+    if (flags.device.join() !== 'cpu')
       throw new KdxError('invalid-usage', '--export-runner takes no --device: it is chosen where the folder is run', {
         suggestions: ['leave --device out; the page of the folder offers WebGPU'],
       });

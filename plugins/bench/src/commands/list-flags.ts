@@ -1,5 +1,6 @@
 /** Flags whose value is a list with commas, each of whose values is measured, and a percentage. */
 import { Flags } from '@oclif/core';
+import type { DeviceKind } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
 import type { Length } from '../grid.ts';
 
@@ -14,6 +15,11 @@ export const lengthsFlag = Flags.custom<Length[], { readonly min: number }>({
     parts(input).map((part) => (part === 'natural' ? part : wholeNumber(part, min, ' or natural'))),
 });
 
+/** `cpu,webgpu` */
+export const devicesFlag = Flags.custom<DeviceKind[]>({
+  parse: async (input) => parts(input).map(deviceKind),
+});
+
 /** `5%` is 0.05. */
 export const percentageFlag = Flags.custom<number>({
   parse: async (input) => {
@@ -22,6 +28,13 @@ export const percentageFlag = Flags.custom<number>({
     return Number(digits) / 100;
   },
 });
+
+const deviceKinds: readonly string[] = ['cpu', 'cuda', 'webgpu'] satisfies DeviceKind[];
+
+function deviceKind(part: string): DeviceKind {
+  if (deviceKinds.includes(part)) return part as DeviceKind;
+  throw new KdxError('invalid-usage', `expected devices among ${deviceKinds.join(', ')}, found '${part}'`);
+}
 
 function parts(input: string): string[] {
   return input.split(',').map((part) => part.trim());

@@ -1,4 +1,4 @@
-/** The combinations of batch, length and threads: a row each, a column for each model. */
+/** The combinations of device, batch, length and threads: a row each, a column for each model. */
 import { significant } from 'kdx/cli';
 import type { ReportTable, TableCell } from 'kdx/page';
 import type { GridCell, GridModel, SpeedupReport } from '../grid.ts';
@@ -43,7 +43,8 @@ function speedupNote(speedup: SpeedupReport | undefined): Pick<TableCell, 'note'
   };
 }
 
-/** `32 x 128, 2 threads`. */
-export function combinationText({ scenario: { batch, length, threads }, control }: GridCell): string {
-  return `${batch} x ${length}, ${counted(threads, 'thread')}${control.valid ? '' : ' (invalid)'}`;
+/** `32 x 128, 2 threads`; on a GPU with its name. */
+export function combinationText({ scenario: { device, batch, length, threads }, control }: GridCell): string {
+  const gpu = device === 'webgpu' || device === 'cuda' ? `, ${device}` : '';
+  return `${batch} x ${length}, ${counted(threads, 'thread')}${gpu}${control.valid ? '' : ' (invalid)'}`;
 }

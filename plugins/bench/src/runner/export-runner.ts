@@ -26,7 +26,7 @@ export interface RunnerOptions {
   /** The sentences that are run come from its development set. */
   readonly data?: TaskData;
   readonly maxLength?: number;
-  readonly grid: Grid;
+  readonly grid: Omit<Grid, 'device'>;
   /** For the rounds of each combination. */
   readonly seconds: number;
   readonly seed: number;
@@ -46,6 +46,8 @@ export interface RunnerFolder {
   readonly combinations: number;
 }
 
+/** The device is chosen where the folder is run; its inputs are the same on each. */
+const device = ['cpu'] as const;
 const MIN_ROUNDS = 20;
 /** Five times what a 90th percentile wants; the result stays a small file. */
 const MAX_ROUNDS = 1000;
@@ -94,7 +96,7 @@ export async function exportRunner(options: RunnerOptions): Promise<RunnerFolder
       files: files.length,
       bytes: sizes.reduce((sum, size) => sum + size, 0),
       models: planned.map(({ name, file, bytes, sha256 }) => ({ name, file, bytes, sha256 })),
-      combinations: combinationsOf(grid).length,
+      combinations: combinationsOf({ ...grid, device }).length,
     };
   });
 }
@@ -154,7 +156,6 @@ async function writePlan(
   { grid, data, maxLength = evaluationLength, seconds, seed, progress = silentProgress, signal }: RunnerOptions,
 ): Promise<void> {
   const options: CellOptions = {
-    device: 'cpu',
     examples: data?.dev ?? sentences.map((text) => ({ text })),
     text: data ? 'development set' : 'built-in sentences',
     tokenize: 'out',
@@ -166,7 +167,7 @@ async function writePlan(
   };
   const cells: PlannedCell[] = [];
   const readers = [];
-  for (const combination of combinationsOf(grid)) {
+  for (const combination of combinationsOf({ ...grid, device })) {
     const inputs = inputsOf(models, combination, options);
     readers.push(inputs.readers);
     const { device: _, tokenize: __, ...scenario } = scenarioOf(combination, inputs, options);
