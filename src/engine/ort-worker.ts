@@ -1,6 +1,7 @@
 /** The driver over ONNX Runtime as the engine's worker opens it. */
 import { flushDenormals, flushesDenormals } from './denormals.ts';
 import type { OrtData, OrtDriver, OrtReady, OrtSource, SessionSettings } from './driver.ts';
+import { returnFreedMemory } from './freed-memory.ts';
 import { loadKoffi, type Koffi } from './library.ts';
 import type { DriverModule } from './protocol.ts';
 
@@ -28,7 +29,11 @@ async function openDriver({ backend, library, gpu }: OrtData): Promise<{ driver:
   flushDenormals(koffi);
   const [{ openCapiDriver }, { openOrtApi }] = await Promise.all([import('./capi-driver.ts'), import('./ort-api.ts')]);
   const driver = openCapiDriver(openOrtApi(koffi, library), gpu);
-  return { driver, ready: { runOptions: driver.runOptions } };
+  const close = () => {
+    driver.close();
+    returnFreedMemory(koffi);
+  };
+  return { driver: { ...driver, close }, ready: { runOptions: driver.runOptions } };
 }
 
 async function koffiLoaded(): Promise<Koffi> {
