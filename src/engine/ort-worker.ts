@@ -29,8 +29,8 @@ async function openDriver({ backend, library, gpu }: OrtData): Promise<{ driver:
   flushDenormals(koffi);
   const [{ openCapiDriver }, { openOrtApi }] = await Promise.all([import('./capi-driver.ts'), import('./ort-api.ts')]);
   const driver = openCapiDriver(openOrtApi(koffi, library), gpu);
-  const close = () => {
-    driver.close();
+  const close = async () => {
+    await driver.close();
     returnFreedMemory(koffi);
   };
   return { driver: { ...driver, close }, ready: { runOptions: driver.runOptions } };
