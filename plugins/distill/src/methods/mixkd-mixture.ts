@@ -42,7 +42,7 @@ export function mixture(context: MethodContext, mixRatio: number, pad: PadRule):
     inputs: {
       inputIds: ids[0],
       tokenTypeIds: types[0],
-      attentionMask: g.op('Cast', [g.op('Or', [...present])], { to: 'int64' }),
+      attentionMask: g.op('Cast', [either(g, present)], { to: 'int64' }),
       mixture: {
         inputIds: ids[1],
         tokenTypeIds: types[1],
@@ -53,6 +53,11 @@ export function mixture(context: MethodContext, mixRatio: number, pad: PadRule):
     weights: context.input('mix_weights', g.float, rows),
     members,
   };
+}
+
+/** A or b by De Morgan's law: ONNX Runtime 1.30 has no Or for WebGPU. */
+function either(g: GraphBuilder, [a, b]: Members): Value {
+  return g.op('Not', [g.op('And', [g.op('Not', [a]), g.op('Not', [b])])]);
 }
 
 /** Where a member has a token, bool [rows, length]. A member without a share has none: λ = 1 is the plain example. */
