@@ -7,6 +7,7 @@ export * from './extra-examples.ts';
 export * from './metrics.ts';
 export * from './normal.ts';
 export * from './random.ts';
+export * from './resampled-metrics.ts';
 export * from './score.ts';
 export * from './subset.ts';
 export * from './task-data.ts';

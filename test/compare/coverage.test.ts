@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { differenceOf, type Difference, type SeedResult } from '../../plugins/distill/src/compare/difference.ts';
-import { resampledMetrics } from '../../plugins/distill/src/compare/resample.ts';
-import { metrics, randomStream, type Random } from '../../src/data/index.ts';
+import { metrics, randomStream, resampledMetrics, type Random } from '../../src/data/index.ts';
 import { normal } from './sample.ts';
 
 interface World {

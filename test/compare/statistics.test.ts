@@ -1,4 +1,4 @@
-/** Means, fidelity, calibration and resampled metrics, against values computed by hand or from the plain metrics. */
+/** Means, fidelity, calibration and intervals, against values computed by hand. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { differenceOf, meanInterval, type SeedResult } from '../../plugins/distill/src/compare/difference.ts';
@@ -10,10 +10,8 @@ import {
   negativeLogLikelihood,
   rmsDifference,
 } from '../../plugins/distill/src/compare/fidelity.ts';
-import { resampledMetrics } from '../../plugins/distill/src/compare/resample.ts';
 import { quantileSorted, spreadOf } from '../../plugins/distill/src/compare/spread.ts';
-import { metrics, randomStream, type MetricName } from '../../src/data/index.ts';
-import { normal } from './sample.ts';
+import { resampledMetrics } from '../../src/data/index.ts';
 
 function close(actual: number, expected: number, tolerance = 1e-12): void {
   assert.ok(Math.abs(actual - expected) <= tolerance, `${actual} is not ${expected} within ${tolerance}`);
@@ -57,37 +55,6 @@ test('calibration bins are closed above, and their error is weighted by count', 
   assert.equal(bin.accuracy, 0.5);
   // 0.5 right, 0.7 right, 0.81 right and 0.85 wrong, 1 right.
   close(expectedCalibrationError(bins), (0.5 + 0.3 + 2 * 0.33 + 0) / 5);
-});
-
-test('resampled metrics are the plain metrics of the drawn examples', () => {
-  const random = randomStream(3, 'labels');
-  const count = 40;
-  const classes = Array.from({ length: count }, () => random.int(3));
-  const predicted = classes.map((label) => (random.nextFloat() < 0.7 ? label : random.int(3)));
-  // Ties in both, as a rounded score has them.
-  const values = Array.from({ length: count }, () => Math.round(random.nextFloat() * 8) / 2);
-  const guesses = values.map((value) => Math.round(value + normal(random)));
-  const cases: Record<MetricName, readonly [number[], number[]]> = {
-    accuracy: [predicted, classes],
-    f1: [predicted.map((label) => label % 2), classes.map((label) => label % 2)],
-    matthews: [predicted, classes],
-    pearson: [guesses, values],
-    spearman: [guesses, values],
-    pearson_spearman: [guesses, values],
-  };
-  const resamples = 25;
-  for (const [name, [predictions, labels]] of Object.entries(cases)) {
-    const metric = name as MetricName;
-    const [first, second] = resampledMetrics(metric, [predictions, labels], labels, { seed: 5, resamples });
-    const draws = randomStream(5, 'dev examples');
-    for (let r = 0; r < resamples; r++) {
-      const drawn = labels.map(() => draws.int(count));
-      const take = (list: readonly number[]) => drawn.map((i) => list[i]!);
-      close(first![r]!, metrics[metric](take(predictions), take(labels)));
-      close(second![r]!, 1);
-    }
-    assert.ok(new Set(first).size > 5, `${metric} does not vary`);
-  }
 });
 
 test('the interval of one accuracy is the binomial one', () => {

@@ -1,5 +1,5 @@
 /** 95 % intervals over the examples of a development set. */
-import { metrics, randomStream, type MetricName } from 'kdx/data';
+import { randomStream, resampledMetrics, type MetricName } from 'kdx/data';
 import { percentileInterval, type Interval } from 'kdx/timing';
 
 type Numbers = ArrayLike<number>;
@@ -9,7 +9,7 @@ const Z = 1.959963984540054;
 
 /** Fewer examples than this say nothing of others. */
 const MIN_EXAMPLES = 6;
-const RESAMPLES = 2000;
+const resamples = 2000;
 
 /** Interval of a share of independent trials (Wilson 1927), which also holds near 0 and 1. */
 export function wilsonInterval(successes: number, trials: number): Interval {
@@ -34,7 +34,7 @@ export function metricInterval({ metric, answers, labels }: Scored, seed: number
     const right = Array.from(labels).filter((label, i) => label === answers[i]).length;
     return wilsonInterval(right, labels.length);
   }
-  const [values] = resampledMetrics(metric, [answers], labels, seed);
+  const [values] = resampledMetrics(metric, [answers], labels, { seed, resamples });
   return percentileInterval(values as Float64Array);
 }
 
@@ -61,7 +61,7 @@ export function metricRatios(
   labels: Numbers,
   seed: number,
 ): Float64Array | null {
-  const [a, b] = resampledMetrics(metric, [over, under], labels, seed) as [Float64Array, Float64Array];
+  const [a, b] = resampledMetrics(metric, [over, under], labels, { seed, resamples }) as [Float64Array, Float64Array];
   return b.every((value) => value > 0) ? a.map((value, i) => value / (b[i] as number)) : null;
 }
 
@@ -70,36 +70,10 @@ export function meanInterval(values: Float64Array, seed: number): Interval | nul
   const count = values.length;
   if (count < MIN_EXAMPLES) return null;
   const random = randomStream(seed, 'bench-examples');
-  const means = Float64Array.from({ length: RESAMPLES }, () => {
+  const means = Float64Array.from({ length: resamples }, () => {
     let sum = 0;
     for (let i = 0; i < count; i++) sum += values[random.int(count)] as number;
     return sum / count;
   });
   return percentileInterval(means);
-}
-
-/** The metric of each model on each resample of the examples; all models see the same resamples. */
-function resampledMetrics(
-  metric: MetricName,
-  models: readonly Numbers[],
-  labels: Numbers,
-  seed: number,
-): Float64Array[] {
-  const count = labels.length;
-  const random = randomStream(seed, 'bench-examples');
-  const drawn = new Uint32Array(count);
-  const expected = new Float64Array(count);
-  const given = new Float64Array(count);
-  const results = models.map(() => new Float64Array(RESAMPLES));
-  for (let r = 0; r < RESAMPLES; r++) {
-    for (let i = 0; i < count; i++) {
-      drawn[i] = random.int(count);
-      expected[i] = labels[drawn[i] as number] as number;
-    }
-    models.forEach((answers, model) => {
-      for (let i = 0; i < count; i++) given[i] = answers[drawn[i] as number] as number;
-      (results[model] as Float64Array)[r] = metrics[metric](given, expected);
-    });
-  }
-  return results;
 }

@@ -1,12 +1,11 @@
 /** From finished cells to the report of a comparison. */
-import { metrics as metricFunctions, type MetricName } from 'kdx/data';
+import { metrics as metricFunctions, resampledMetrics, type MetricName } from 'kdx/data';
 import { internal, KdxError } from 'kdx/errors';
 import type { Cell, Comparison, Plan } from './cell.ts';
 import { answers } from './fidelity.ts';
 import { calibrationOf, methodResult, type ResampledCell } from './method-result.ts';
 import { notesOf } from './notes.ts';
 import type { CompareReport, FractionReport, MethodRow } from './report.ts';
-import { resampledMetrics } from './resample.ts';
 import { mean } from './spread.ts';
 
 type Rows = readonly (readonly number[])[];

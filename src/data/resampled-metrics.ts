@@ -1,12 +1,15 @@
-/** Metrics on resamples of the dev set: the same resamples for every model, so that differences are paired. */
-import { metrics, randomStream, type MetricName } from 'kdx/data';
+/** Metrics on resamples of the examples: the same resamples for every model, so that models are compared in pairs. */
+import { metrics, type MetricName } from './metrics.ts';
+import { randomStream } from './random.ts';
+
+type Numbers = ArrayLike<number>;
 
 export interface ResampleOptions {
   readonly seed: number;
   readonly resamples: number;
 }
 
-/** A resample as dev examples in the order drawn, and as how often each was drawn. */
+/** A resample as examples in the order drawn, and as how often each was drawn. */
 interface Resample {
   readonly drawn: Uint32Array;
   readonly counts: Uint32Array;
@@ -15,14 +18,16 @@ interface Resample {
 type Score = (resample: Resample) => number;
 
 /**
- * The metric of each model on each resample of the dev examples, drawn with replacement.
- * @param predictions for each model, one per dev example: label ids, or values for correlations
+ * The metric of each model on each resample of the examples (Efron's bootstrap: as many as there are, drawn with
+ * replacement).
+ * @param predictions for each model, one per example: label ids, or values for correlations
+ * @param labels at least one
  * @returns for each model, one metric per resample
  */
 export function resampledMetrics(
   metric: MetricName,
-  predictions: readonly ArrayLike<number>[],
-  labels: ArrayLike<number>,
+  predictions: readonly Numbers[],
+  labels: Numbers,
   { seed, resamples }: ResampleOptions,
 ): Float64Array[] {
   const count = labels.length;
@@ -43,7 +48,7 @@ export function resampledMetrics(
   return results;
 }
 
-function scoreOf(metric: MetricName, predictions: ArrayLike<number>, labels: ArrayLike<number>): Score {
+function scoreOf(metric: MetricName, predictions: Numbers, labels: Numbers): Score {
   switch (metric) {
     case 'accuracy':
       return accuracyScore(predictions, labels);
@@ -59,19 +64,19 @@ function scoreOf(metric: MetricName, predictions: ArrayLike<number>, labels: Arr
 }
 
 /** Only the wrong answers are counted. */
-function accuracyScore(predictions: ArrayLike<number>, labels: ArrayLike<number>): Score {
+function accuracyScore(predictions: Numbers, labels: Numbers): Score {
   const wrong = Array.from({ length: labels.length }, (_, i) => i).filter((i) => predictions[i] !== labels[i]);
   return ({ counts }) => 1 - wrong.reduce((sum, i) => sum + (counts[i] as number), 0) / labels.length;
 }
 
 /** Pearson's correlation of ranks within the resample. */
-function spearmanScore(predictions: ArrayLike<number>, labels: ArrayLike<number>): Score {
+function spearmanScore(predictions: Numbers, labels: Numbers): Score {
   const [ranksX, ranksY] = [ranker(predictions), ranker(labels)];
   return ({ drawn, counts }) => metrics.pearson(gather(ranksX(counts), drawn), gather(ranksY(counts), drawn));
 }
 
 /** The values are sorted once; each resample then takes one pass. Equal values share their average rank. */
-function ranker(values: ArrayLike<number>): (counts: Uint32Array) => Float64Array {
+function ranker(values: Numbers): (counts: Uint32Array) => Float64Array {
   const order = Uint32Array.from({ length: values.length }, (_, i) => i);
   order.sort((a, b) => (values[a] as number) - (values[b] as number));
   const ranks = new Float64Array(values.length);
@@ -80,8 +85,9 @@ function ranker(values: ArrayLike<number>): (counts: Uint32Array) => Float64Arra
     for (let start = 0; start < order.length;) {
       let end = start;
       let equal = 0;
-      while (end < order.length && values[order[end] as number] === values[order[start] as number])
-        equal += counts[order[end++] as number] as number;
+      // NaN equals nothing: the first value is taken without being compared, as in `ranks`.
+      do equal += counts[order[end++] as number] as number;
+      while (end < order.length && values[order[end] as number] === values[order[start] as number]);
       for (let i = start; i < end; i++) ranks[order[i] as number] = below + (equal + 1) / 2;
       below += equal;
       start = end;
@@ -90,7 +96,7 @@ function ranker(values: ArrayLike<number>): (counts: Uint32Array) => Float64Arra
   };
 }
 
-function gather(values: ArrayLike<number>, drawn: Uint32Array): Float64Array {
+function gather(values: Numbers, drawn: Uint32Array): Float64Array {
   const taken = new Float64Array(drawn.length);
   for (let i = 0; i < drawn.length; i++) taken[i] = values[drawn[i] as number] as number;
   return taken;
