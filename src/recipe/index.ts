@@ -7,4 +7,5 @@ export * from './resolve.ts';
 export * from './run-folder.ts';
 export * from './run-lock.ts';
 export * from './schema.ts';
+export * from './shell-text.ts';
 export * from './versions.ts';

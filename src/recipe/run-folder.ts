@@ -6,6 +6,7 @@ import { fileError, removeUnfinished, writeFileAtomic } from '../files/index.ts'
 import { differences, isJsonObject, type Json, type JsonObject } from './json.ts';
 import { openMetricsLog, type MetricsLog } from './metrics-log.ts';
 import { lockFolder, lockName } from './run-lock.ts';
+import { shellText } from './shell-text.ts';
 import { kdxVersions } from './versions.ts';
 
 const recordName = 'run.json';
@@ -199,10 +200,7 @@ function compare(path: string, found: RunRecord, start: RunStart): string[] {
 }
 
 function commandLine({ arguments: words }: RunRecord): string {
-  const quoted = words
-    .filter((word) => word !== '--resume')
-    .map((word) => (/[^\w./:=,-]/.test(word) ? `'${word}'` : word));
-  return ['kdx', ...quoted, '--resume'].join(' ');
+  return shellText(['kdx', ...words.filter((word) => word !== '--resume'), '--resume']);
 }
 
 /** As it comes back from the file: without undefined values. */

@@ -23,7 +23,7 @@ const start: RunStart = {
   seed: 42,
   device: 'cpu (2 threads)',
   resume: false,
-  arguments: ['distill', '--out', 'a b'],
+  arguments: ['distill', '--data', "it's", '--out', 'a b'],
 };
 
 async function codeOf(work: Promise<unknown>): Promise<KdxError> {
@@ -93,7 +93,7 @@ test('--resume finds the same run, and lists what is different', async () => {
   assert.match(error.message, /recipe\.train\.betas\.1: 0\.999 before, 0\.99 now/);
   assert.match(error.message, /inputs\.dev: "bb" before, "cc" now/);
   assert.doesNotMatch(error.message, /inputs\.train|lr/);
-  assert.match(error.suggestions[0]!, /kdx distill --out 'a b' --resume/);
+  assert.match(error.suggestions[0]!, /kdx distill --data 'it'\\''s' --out 'a b' --resume/);
 
   const elsewhere = await createRunFolder(out, { ...start, resume: true, device: 'cuda' });
   assert.match(elsewhere.warnings.join(), /device: "cpu \(2 threads\)" before, "cuda" now/);

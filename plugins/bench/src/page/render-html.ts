@@ -9,9 +9,9 @@ import {
   type Plot,
   type ReportTable,
 } from 'kdx/page';
+import { shellText } from 'kdx/recipe';
 import type { BenchReport } from '../report.ts';
 import { baselineNotes, baselineTable } from './baseline-table.ts';
-import { shellText } from './command-line.ts';
 import { environmentFacts, modelFacts } from './environment-facts.ts';
 import { gridPlot } from './grid-plot.ts';
 import { gridTables } from './grid-table.ts';

@@ -1,8 +1,8 @@
 /** A bench report for a pull request: the tables of the page, what is long folded up. */
 import { escapeMarkdown, markdownCode, markdownList, markdownTable, type ReportTable } from 'kdx/page';
+import { shellText } from 'kdx/recipe';
 import type { BenchReport } from '../report.ts';
 import { baselineNotes, baselineTable } from './baseline-table.ts';
-import { shellText } from './command-line.ts';
 import { environmentFacts, modelFacts } from './environment-facts.ts';
 import { gridTables } from './grid-table.ts';
 import { importedSections } from './imported-table.ts';

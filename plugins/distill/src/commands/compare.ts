@@ -72,11 +72,13 @@ It can be stopped at any time; --resume goes on, trains only what is not finishe
       { checkDistillRecipe },
       { isStudentShape, parseStudent },
       { fractionsOf, methodsOf },
+      { shellText },
     ] = await Promise.all([
       import('../compare/compare.ts'),
       import('../recipe/resolve.ts'),
       import('../recipe/student.ts'),
       import('../compare/lists.ts'),
+      import('kdx/recipe'),
     ]);
     if (flags.report) return reportOn(flags.out);
     const teachers = flags.teacher ?? [];
@@ -116,7 +118,7 @@ It can be stopped at any time; --resume goes on, trains only what is not finishe
         augmented: flags.augmented ?? [],
         ...(flags.corpus !== undefined && { corpus: flags.corpus }),
         keep: flags.keep,
-        command: commandLine(this.argv),
+        command: shellText(['kdx', 'compare', ...repeated(this.argv)]),
         engine,
         progress: this.progress,
         signal: this.signal,
@@ -129,7 +131,7 @@ It can be stopped at any time; --resume goes on, trains only what is not finishe
   }
 }
 
-function commandLine(words: readonly string[]): string {
-  const kept = words.filter((word) => !['--resume', '--json', '--quiet', '-q'].includes(word));
-  return ['kdx', 'compare', ...kept.map((word) => (/[^\w./:=,%-]/.test(word) ? `'${word}'` : word))].join(' ');
+/** Without the words that change how it is done or told, and not what is done. */
+function repeated(words: readonly string[]): string[] {
+  return words.filter((word) => !['--resume', '--json', '--quiet', '-q'].includes(word));
 }
