@@ -1,4 +1,5 @@
 /** Reports as pages and documents. */
+export * from './form-style.ts';
 export * from './html.ts';
 export * from './markdown.ts';
 export * from './plot.ts';

@@ -1,22 +1,21 @@
-/** The style of a page: light and dark, wide and narrow. */
+/** The style of a report's page: light and dark, wide and narrow. */
+import { baseStyle } from './base-style.ts';
 
 const light = `
-  --paper: #ffffff; --panel: #f5f6f8; --ink: #1b1f24; --muted: #5b6470; --grid: #dfe3e8; --line: #d0d5dc;
-  --better: #0b6e4f; --worse: #b3261e;
-  --s1: #1f5fa8; --s2: #b84a00; --s3: #1d7a46; --s4: #9c2f86; --s5: #6b5d00; --s6: #5446b8; --s7: #b3263f; --s8: #0f7480;`;
+  --paper: #ffffff; --panel: #f5f6f8; --grid: #dfe3e8;
+  --better: #0b6e4f; --worse: var(--bad);
+  --s1: var(--accent); --s2: #b84a00; --s3: #1d7a46; --s4: #9c2f86; --s5: #6b5d00; --s6: #5446b8; --s7: #b3263f; --s8: #0f7480;`;
 
 const dark = `
-  --paper: #14171b; --panel: #1d2126; --ink: #e8eaed; --muted: #a3abb5; --grid: #343a42; --line: #3d444d;
-  --better: #5fd3a4; --worse: #ff8f85;
-  --s1: #7ab8ff; --s2: #ffab66; --s3: #72d69a; --s4: #f09be0; --s5: #e0cf62; --s6: #b3a8ff; --s7: #ff8b9e; --s8: #66d3de;`;
+  --paper: #14171b; --panel: #1d2126; --grid: #343a42;
+  --better: #5fd3a4;
+  --s2: #ffab66; --s3: #72d69a; --s4: #f09be0; --s5: #e0cf62; --s6: #b3a8ff; --s7: #ff8b9e; --s8: #66d3de;`;
 
-export const pageStyle = `
-:root { color-scheme: light dark; ${light} }
+export const pageStyle = `${baseStyle}
+:root { ${light} }
 @media (prefers-color-scheme: dark) { :root { ${dark} } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1180px; padding: 1.25rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial, sans-serif; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0.5rem 0; }
+body { margin: 0 auto; max-width: 1180px; padding: 1.25rem; }
+h1 { margin: 0.5rem 0; }
 h2 { font-size: 1.25rem; margin: 2rem 0 0.5rem; }
 h3 { font-size: 1rem; margin: 1.25rem 0 0.4rem; }
 p, ul { max-width: 75ch; margin: 0.5rem 0; }

@@ -1,7 +1,6 @@
 /** Vega-Lite specifications drawn as SVG text, without a browser. */
 import type { TopLevelSpec } from 'vega-lite';
-
-const font = 'system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial, sans-serif';
+import { fontFamily } from './base-style.ts';
 
 const axis = {
   labelColor: 'var(--ink)',
@@ -18,7 +17,7 @@ const axis = {
 export async function drawSvg(spec: TopLevelSpec): Promise<string> {
   const [vega, vegaLite] = await Promise.all([import('vega'), import('vega-lite')]);
   const config = {
-    font,
+    font: fontFamily,
     axis,
     aria: false,
     view: { stroke: null },

@@ -7,6 +7,7 @@ import type { TaskData } from 'kdx/data';
 import { requireWebPackage, type WebPackage } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
 import { fileError, filesIn, replaceFolder, sha256File, writeFileAtomic } from 'kdx/files';
+import { formStyle } from 'kdx/page';
 import { silentProgress, type Progress } from 'kdx/progress';
 import { kdxVersions } from 'kdx/recipe';
 import { sentences } from 'kdx/timing';
@@ -56,7 +57,7 @@ const MAX_ROUNDS = 1000;
 const scriptFolder = fileURLToPath(new URL('../../runner/', import.meta.url));
 const scripts = [
   ...['measure.js', 'plan.js', 'sessions.js', 'sha256.js', 'run.mjs', 'serve.mjs'],
-  ...['index.html', 'style.css', 'run-browser.js', 'worker.js'],
+  ...['index.html', 'run-browser.js', 'worker.js'],
 ];
 
 /**
@@ -206,6 +207,8 @@ async function copyScripts(dir: string, web: WebPackage): Promise<void> {
     ...wasm.map((name): [string, string] => [`web/${name}`, join(web.dist, name)]),
   ];
   for (const [name, from] of copies) await writeFileAtomic(join(dir, name), await readFile(from));
+  const style = await readFile(join(scriptFolder, 'style.css'), 'utf8');
+  await writeFileAtomic(join(dir, 'style.css'), formStyle + style);
   const versions = { node: kdxVersions()['onnxruntime-node']!, web: web.version };
   await writeFileAtomic(join(dir, 'package.json'), `${JSON.stringify({ private: true, type: 'module' }, null, 2)}\n`);
   await writeFileAtomic(join(dir, 'README.txt'), readmeText(versions));

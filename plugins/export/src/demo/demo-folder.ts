@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { ClassifierSource } from 'kdx/classifier';
 import { fileExists, writeFileAtomic } from 'kdx/files';
 import { externalDataName } from 'kdx/onnx';
+import { formStyle } from 'kdx/page';
 import { kdxVersions } from 'kdx/recipe';
 import { sourceName, type ExportedModel } from '../manifest.ts';
 import { requireWebPackage } from '../runtimes/index.ts';
@@ -36,7 +37,7 @@ export const demoPage = 'demo/index.html';
 
 /** The page itself. From dist/demo and from src/demo it is the same way. */
 const pageFolder = fileURLToPath(new URL('../../demo/', import.meta.url));
-const pageFiles = ['index.html', 'style.css', 'demo.js', 'encoder.js'];
+const pageFiles = ['index.html', 'demo.js', 'encoder.js'];
 
 /**
  * Adds the page to a folder that holds the models and the tokenizer.
@@ -72,6 +73,8 @@ export async function writeDemo(
     ['tokenizers.js', join(tokenizers.dist, 'tokenizers.min.mjs')],
   ];
   for (const [name, from] of copies) await writeFileAtomic(join(dir, 'demo', name), await readFile(from));
+  const style = await readFile(join(pageFolder, 'style.css'), 'utf8');
+  await writeFileAtomic(join(dir, 'demo/style.css'), formStyle + style);
   await writeFileAtomic(join(dir, 'demo/model.json'), `${JSON.stringify(settings, null, 2)}\n`);
   await writeFileAtomic(join(dir, 'demo/NOTICE.txt'), notice(settings.versions));
 }
