@@ -18,8 +18,11 @@ export interface CheckedFile<T extends Parity | Fidelity = Parity | Fidelity> {
   readonly tuning?: TuningRecord;
 }
 
+/** Does a part of the work on an engine of the CPU, for that is what any machine has; then gives its memory back. */
+export type EngineScope = <R>(work: (engine: Engine) => Promise<R>) => Promise<R>;
+
 export interface CheckOptions extends RuntimeOptions {
-  readonly engine: Engine;
+  readonly withEngine: EngineScope;
   /** Its development set is measured. */
   readonly data?: TaskData;
   readonly tune?: TuneOptions;
@@ -37,23 +40,24 @@ export async function checkFile<T extends Parity | Fidelity>(
   wanted: Pick<Answers, 'texts' | 'expected'>,
   options: CheckOptions,
 ): Promise<CheckedFile<T>> {
-  const { engine, data, tune, progress, signal } = options;
+  const { withEngine, data, tune, progress, signal } = options;
   const file = join(dir, path);
-  const classifier = await openClassifier(await openSource(file), engine);
-  try {
-    const answersOf = async (opened: Classifier): Promise<Answers> => {
-      return { ...wanted, found: await exportedLogits(opened, wanted.texts, { progress, signal }) };
-    };
+  const source = await openSource(file);
+  const answersOf = async (classifier: Classifier): Promise<Answers> => {
+    return { ...wanted, found: await exportedLogits(classifier, wanted.texts, { progress, signal }) };
+  };
+  const { answers, ...checked } = await withEngine(async (engine) => {
+    const classifier = await openClassifier(source, engine);
     const answers = await answersOf(classifier);
     const parity = gate(answers);
-    const runtimes = await checkRuntimes(file, classifier.source, answers, gate, options);
     const metrics = data && (await measureTask(classifier, data, options));
-    const tunedGate = async (opened: Classifier) => gate(await answersOf(opened));
-    const tuning = tune && (await tuneFile(classifier.source, tune, { ...options, path, gate: tunedGate }));
-    return { path, parity, runtimes, ...(metrics && { metrics }), ...(tuning && { tuning }) };
-  } finally {
-    await classifier.release();
-  }
+    return { answers, parity, ...(metrics && { metrics }) };
+  });
+  const runtimes = await checkRuntimes(file, source, answers, gate, options);
+  if (!tune) return { path, ...checked, runtimes };
+  const tunedGate = async (classifier: Classifier) => gate(await answersOf(classifier));
+  const tuning = await withEngine((engine) => tuneFile(source, tune, { ...options, engine, path, gate: tunedGate }));
+  return { path, ...checked, runtimes, tuning };
 }
 
 /** @throws KdxError `label-mismatch` */

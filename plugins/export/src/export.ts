@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { saveCheckpoint, unshare, type Checkpoint } from 'kdx/checkpoint';
 import { checkpointModel, manifestName, openClassifier, openSource, type ClassifierSource } from 'kdx/classifier';
 import { limitExamples, type TaskData } from 'kdx/data';
-import { openEngine, type Engine } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
 import { filesIn, replaceFolder, sha256File, writeFileAtomic } from 'kdx/files';
 import type { Model } from 'kdx/graph';
@@ -13,7 +12,7 @@ import { foldInitializers, sharedWeights, type Sharing } from 'kdx/passes';
 import type { Progress } from 'kdx/progress';
 import { kdxVersions } from 'kdx/recipe';
 import { calibrationOf, type CalibrationText } from './calibration.ts';
-import { checkFile, measureTask, type CheckedFile } from './checked-file.ts';
+import { checkFile, measureTask, type CheckedFile, type EngineScope } from './checked-file.ts';
 import { writeDemo } from './demo/index.ts';
 import { defaultLimits, type Fidelity, type FidelityLimits } from './fidelity.ts';
 import { modelPath, writeLayout } from './layout.ts';
@@ -37,8 +36,7 @@ import { paritySentences } from './sentences.ts';
 
 export interface ExportOptions {
   readonly out: string;
-  /** Of the CPU: what the gate compares is meant for any machine. */
-  readonly engine: Engine;
+  readonly withEngine: EngineScope;
   readonly progress: Progress;
   readonly signal: AbortSignal;
   /** Its development set serves the gate and is measured. */
@@ -123,7 +121,7 @@ async function openCheckpointSource(ref: string): Promise<CheckpointSource> {
  * @throws KdxError of openSource; `not-a-checkpoint`, `nothing-shared`, `output-exists`, `parity-failed`, `disk-full`
  */
 export async function exportUnshared(ref: string, options: ExportOptions): Promise<ExportResult> {
-  const { out, engine, progress, signal, data } = options;
+  const { out, withEngine, progress, signal, data } = options;
   const source = await openCheckpointSource(ref);
   const { config } = source;
   if (config.layerPlan.every((layer, depth) => layer === depth) && !config.swappedDepths?.length)
@@ -135,18 +133,16 @@ export async function exportUnshared(ref: string, options: ExportOptions): Promi
     const plain = unshare(source.checkpoint);
     await saveCheckpoint(dir, { ...plain, tokenizerFrom: source.dir });
     const texts = data ? limitExamples(data.dev, MOST_SENTENCES, 0) : paritySentences;
-    const expected = await referenceLogits(source, texts, { threads: engine.device.threads, progress, signal });
-    const classifier = await openClassifier(await openSource(dir), engine);
-    try {
+    const expected = await withEngine((engine) => referenceLogits(source, texts, { engine, progress, signal }));
+    return withEngine(async (engine) => {
+      const classifier = await openClassifier(await openSource(dir), engine);
       const found = await exportedLogits(classifier, texts, { progress, signal });
       const parity = checkParity(texts, expected, found, options.tolerance ?? DEFAULT_TOLERANCE);
       const metrics = data && (await measureTask(classifier, data, options));
       const files = await writeManifest(dir, await describeSource(source), []);
       const parameters = parameterCount(classifierParameters(plain.config, config.labels.length));
       return { out, files, parameters, parity, ...(metrics && { metrics }) };
-    } finally {
-      await classifier.release();
-    }
+    });
   });
 }
 
@@ -159,15 +155,15 @@ export async function exportModel(
   source: CheckpointSource,
   options: ExportOptions,
 ): Promise<ExportResult> {
-  const { out, engine, progress, signal, data, quantize, tune } = options;
+  const { out, withEngine, progress, signal, data, quantize, tune } = options;
   await checkOutput(out, options.force ?? false);
   if (tune) checkTuneLength(source.config, tune);
   const { model } = foldInitializers(unfolded, { views: false });
   const small =
     quantize &&
-    (await withOwnEngine(engine, (own) => {
+    (await withEngine((engine) => {
       const { calibrate = paritySentences } = options;
-      return quantizeModel(model, quantize.scheme, calibrationOf(source, calibrate, { ...options, engine: own }));
+      return quantizeModel(model, quantize.scheme, calibrationOf(source, calibrate, { engine, progress, signal }));
     }));
   const smallPath = `onnx/${quantize?.scheme.quantizer.fileName}.onnx`;
   return replaceFolder(out, async (dir) => {
@@ -177,7 +173,7 @@ export async function exportModel(
     const hashing = Promise.all([describeSource(source), describeFiles(dir, await filesIn(dir))]);
     hashing.catch(() => undefined);
     const texts = data ? limitExamples(data.dev, MOST_SENTENCES, 0) : paritySentences;
-    const expected = await referenceLogits(source, texts, { threads: engine.device.threads, progress, signal });
+    const expected = await withEngine((engine) => referenceLogits(source, texts, { engine, progress, signal }));
     const wanted = { texts, expected };
     const check = <T extends Parity | Fidelity>(path: string, gate: Gate<T>) =>
       checkFile(dir, path, gate, wanted, options);
@@ -197,16 +193,6 @@ export async function exportModel(
     const sharing = sharedWeights(model.graph);
     return { out, files, parameters, sharing, ...checked, ...(quantized && { quantized }) };
   });
-}
-
-/** Gives the memory of the work back, which an engine keeps for the next session. */
-async function withOwnEngine<R>({ device }: Engine, work: (engine: Engine) => Promise<R>): Promise<R> {
-  const engine = await openEngine({ device: 'cpu', threads: device.threads });
-  try {
-    return await work(engine);
-  } finally {
-    await engine.close();
-  }
 }
 
 /**

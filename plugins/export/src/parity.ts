@@ -2,7 +2,7 @@
 import type { Checkpoint } from 'kdx/checkpoint';
 import { computeLogits, type Classifier, type ClassifierSource, type LogitsOptions } from 'kdx/classifier';
 import { argmaxRows, encodeExamples, type Example } from 'kdx/data';
-import { openEngine } from 'kdx/engine';
+import type { Engine } from 'kdx/engine';
 import { internal, KdxError } from 'kdx/errors';
 import type { Tensor } from 'kdx/graph';
 import { openReference } from './reference.ts';
@@ -23,16 +23,15 @@ type LogitsProgress = Pick<LogitsOptions, 'progress' | 'signal' | 'label' | 'bat
 /** Rows per run. Few, as one long text makes all of them long; different ones, so that padding differs too. */
 const [referenceBatch, exportedBatch] = [6, 4];
 
-/** Logits of a checkpoint by its reference, in an engine of its own, which gives its memory back. float32 [examples, labels] */
+/** Logits of a checkpoint by its reference. float32 [examples, labels] */
 export async function referenceLogits(
   source: ClassifierSource & { readonly checkpoint: Checkpoint },
   texts: readonly Text[],
-  { threads, ...options }: LogitsProgress & { readonly threads: number },
+  { engine, ...options }: LogitsProgress & { readonly engine: Engine },
 ): Promise<Tensor<'float32'>> {
   const { maxPositions: maxLength, labels } = source.config;
-  const engine = await openEngine({ device: 'cpu', threads });
+  const reference = await openReference(source.checkpoint, engine);
   try {
-    const reference = await openReference(source.checkpoint, engine);
     return await computeLogits(reference.run, encodeExamples(source.tokenizer, numbered(texts), maxLength), {
       labels: labels.length,
       batch: referenceBatch,
@@ -41,7 +40,7 @@ export async function referenceLogits(
       ...options,
     });
   } finally {
-    await engine.close();
+    await reference.release();
   }
 }
 

@@ -136,23 +136,21 @@ Before the folder appears, the file is run on real sentences and compared with t
       this.progress.message(
         'note: calibrated on a few built-in sentences; --data or --calibrate with sentences of the task is better',
       );
-    return withEngine({ device: 'cpu', threads: flags.threads }, (engine) =>
-      run(flags.model, {
-        out: flags.out,
-        engine,
-        progress: this.progress,
-        signal: this.signal,
-        ...(data && { data }),
-        ...(quantize && { quantize }),
-        ...(calibrate && { calibrate }),
-        ...(corpus && { pruneVocabulary: corpus }),
-        ...(tune && { tune }),
-        ...(flags.runtimes && { runtimes: flags.runtimes }),
-        demo: flags.demo,
-        tolerance: flags.tolerance,
-        force: flags.force,
-      }),
-    );
+    return run(flags.model, {
+      out: flags.out,
+      withEngine: (work) => withEngine({ device: 'cpu', threads: flags.threads }, work),
+      progress: this.progress,
+      signal: this.signal,
+      ...(data && { data }),
+      ...(quantize && { quantize }),
+      ...(calibrate && { calibrate }),
+      ...(corpus && { pruneVocabulary: corpus }),
+      ...(tune && { tune }),
+      ...(flags.runtimes && { runtimes: flags.runtimes }),
+      demo: flags.demo,
+      tolerance: flags.tolerance,
+      force: flags.force,
+    });
   }
 
   protected override render({
