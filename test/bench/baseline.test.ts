@@ -9,7 +9,7 @@ import { readBaseline, type Baseline, type CellKey } from '../../plugins/bench/s
 import type { BaselineReport } from '../../plugins/bench/src/baseline-report.ts';
 import type { BenchReport } from '../../plugins/bench/src/report.ts';
 import { taskNamed, type TaskData } from '../../src/data/index.ts';
-import { KdxError } from '../../src/errors/index.ts';
+import { failure } from '../support/failure.ts';
 import { olderReport, sampleReport } from './sample.ts';
 
 let folder: string;
@@ -191,13 +191,6 @@ test('natural lengths are compared only on the same examples', async () => {
   assert.match(others.warnings.join(), /length natural: the examples differ/);
 });
 
-const mistake = (code: string, message: RegExp) => (error: unknown) => {
-  assert.ok(error instanceof KdxError, String(error));
-  assert.deepEqual([error.code, error.exitCode], [code, 2]);
-  assert.match(error.message, message);
-  return true;
-};
-
 test('a run that has nothing in common with the baseline is refused before it is measured', async () => {
   const baseline = await saved(report);
   const cell: CellKey = { device: 'cpu', threads: 1, batch: 1, length: 128, tokenize: 'out' };
@@ -205,12 +198,12 @@ test('a run that has nothing in common with the baseline is refused before it is
   const check = (students: string[], cells: CellKey[]) => () => checkBaseline(baseline, students, cells);
   assert.throws(
     check(['other'], [cell]),
-    mistake('baseline-mismatch', /students small, tiny, this run measures other/),
+    failure('baseline-mismatch', /students small, tiny, this run measures other/),
   );
   for (const key of [{ threads: 2 }, { length: 64 }, { length: 'natural' }, { tokenize: 'in' }, { batch: 2 }] as const)
     assert.throws(
       check(['tiny'], [{ ...cell, ...key }]),
-      mistake('baseline-mismatch', /this run measures cpu, threads/),
+      failure('baseline-mismatch', /this run measures cpu, threads/),
     );
 });
 
@@ -242,10 +235,10 @@ test('a damaged or foreign file is named with what is wrong in it', async () => 
   const file = join(folder, 'damaged.json');
   for (const [content, message] of cases) {
     await writeFile(file, content);
-    await assert.rejects(readBaseline(file), mistake('invalid-baseline', message));
+    await assert.rejects(readBaseline(file), failure('invalid-baseline', message));
   }
-  await assert.rejects(readBaseline(join(folder, 'absent.json')), mistake('file-not-found', /absent/));
-  await assert.rejects(readBaseline(folder), mistake('not-a-file', /folder/));
+  await assert.rejects(readBaseline(join(folder, 'absent.json')), failure('file-not-found', /absent/));
+  await assert.rejects(readBaseline(folder), failure('not-a-file', /folder/));
 });
 
 test('a result from before there was a grid can be a baseline', async () => {

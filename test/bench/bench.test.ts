@@ -1,29 +1,20 @@
 /** A whole run on small models: contract, figures that are known beforehand, bad input, interruption. */
 import assert from 'node:assert/strict';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { bench, type BenchOptions } from '../../plugins/bench/src/index.ts';
+import { test } from 'node:test';
+import type { BenchOptions } from '../../plugins/bench/src/index.ts';
 import { checkpointModel, openSource } from '../../src/classifier/index.ts';
 import { loadCheckpoint } from '../../src/checkpoint/index.ts';
-import { loadTaskData, type TaskData } from '../../src/data/index.ts';
-import { openEngine, type Engine } from '../../src/engine/index.ts';
-import { KdxError } from '../../src/errors/index.ts';
+import { loadTaskData } from '../../src/data/index.ts';
 import { bertFlops, classifierParameters, parameterCount } from '../../src/nn/index.ts';
 import { writeModel } from '../../src/onnx/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
-import { reviewsFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { rejects } from '../support/failure.ts';
+import { writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { useBenchScene } from './bench-scene.ts';
 
-let folder: string;
-let engine: Engine;
-let data: TaskData;
-const place = (name: string) => join(folder, name);
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'kdx-bench-test-'));
-  engine = await openEngine({ device: 'cpu', threads: 1 });
-  data = await loadTaskData({ task: 'sst2', dir: reviewsFolder }, { splits: ['dev'] });
+const scene = useBenchScene({ length: 32, seconds: 0.3 }, async (place) => {
   const wide = { hidden_size: 48, intermediate_size: 96 };
   await writeTinyClassifier(place('teacher'), { config: { ...wide, num_hidden_layers: 4 } });
   await writeTinyClassifier(place('student'), { config: { ...wide, num_hidden_layers: 1 }, seed: 2 });
@@ -34,27 +25,18 @@ before(async () => {
   await writeModel(place('exported/onnx/model.onnx'), checkpointModel(await loadCheckpoint(place('student'))));
   await rm(place('exported/model.safetensors'));
 });
-after(async () => {
-  await engine.close();
-  await rm(folder, { recursive: true });
-});
-
-const run = (options: Partial<BenchOptions> = {}) =>
-  bench({
-    teacher: place('teacher'),
-    students: [place('student')],
-    engine,
-    length: 32,
-    seconds: 0.3,
-    coldStarts: 0,
-    ...options,
-  });
+const { place, run } = scene;
 
 test('checkpoints and their exports side by side, with data', async () => {
   const [teacherDir, studentDir, exported] = [place('teacher'), place('student'), place('exported')];
   const file = join(exported, 'onnx', 'model.onnx');
   const out = place('new/out');
-  const report = await run({ students: [studentDir, exported, file, teacherDir], data, coldStarts: 1, out });
+  const report = await run({
+    students: [studentDir, exported, file, teacherDir],
+    data: scene.data,
+    coldStarts: 1,
+    out,
+  });
   const [student, folderStudent, fileStudent, twin] = report.students;
   const { teacher } = report;
 
@@ -116,7 +98,7 @@ test('without data there is no metric, and a batch counts its sequences', async 
 
 test('a regression has a metric and no agreement', async () => {
   const dev = place('scores.tsv');
-  const lines = data.dev.slice(0, 12).map(({ text }, i) => `${text}\t${(i * 7) % 5}`);
+  const lines = scene.data.dev.slice(0, 12).map(({ text }, i) => `${text}\t${(i * 7) % 5}`);
   await writeFile(dev, `text\tlabel\n${lines.join('\n')}\n`);
   const source = { train: dev, dev, regression: true };
   const scores = await loadTaskData(source, { splits: ['dev'] });
@@ -142,20 +124,22 @@ test('bad input is named before anything is measured', async () => {
   const cases: readonly [options: Partial<BenchOptions>, code: string, message: RegExp][] = [
     [{ students: [] }, 'no-student', /no student/],
     [{ students: [place('three')] }, 'label-mismatch', /teacher has 2 label\(s\), .*three has 3/],
-    [{ teacher: place('three'), students: [place('three')], data }, 'label-mismatch', /three has 3 .* sst2 has 2/],
+    [
+      { teacher: place('three'), students: [place('three')], data: scene.data },
+      'label-mismatch',
+      /three has 3 .* sst2 has 2/,
+    ],
     [{ students: [place('short')] }, 'length-over-positions', /short takes at most 16 tokens, --length is 32/],
-    [{ maxLength: 161, data }, 'length-over-positions', /teacher takes at most 160 tokens, --max-length is 161/],
+    [
+      { maxLength: 161, data: scene.data },
+      'length-over-positions',
+      /teacher takes at most 160 tokens, --max-length is 161/,
+    ],
     [{ students: [place('empty')] }, 'not-a-checkpoint', /empty/],
     [{ students: [place('absent/model.onnx')] }, 'file-not-found', /absent/],
     [{ out: taken }, 'not-a-folder', /taken is a file/],
   ];
-  for (const [options, code, message] of cases)
-    await assert.rejects(run(options), (error: unknown) => {
-      assert.ok(error instanceof KdxError, String(error));
-      assert.deepEqual([error.code, error.exitCode], [code, 2]);
-      assert.match(error.message, message);
-      return true;
-    });
+  for (const [options, code, message] of cases) await rejects(run(options), code, message);
 });
 
 test('an interruption keeps what was measured, at whatever stage it comes', async () => {
@@ -167,7 +151,7 @@ test('an interruption keeps what was measured, at whatever stage it comes', asyn
       start: (label: string) => void (open = stage.test(label)),
       update: () => open && controller.abort(),
     };
-    return { progress, signal: controller.signal, coldStarts: 1, data };
+    return { progress, signal: controller.signal, coldStarts: 1, data: scene.data };
   };
   const latency = await run(stoppedAt(/^measure/));
   assert.deepEqual([latency.partial, latency.stopReason, latency.rounds], [true, 'interrupted', 1]);

@@ -1,47 +1,22 @@
 /** Combinations of batch, length and threads on small models: what each cell holds, natural lengths, tokenizing. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { bench, cellInputs, type BenchOptions, type Reader } from '../../plugins/bench/src/index.ts';
+import { test } from 'node:test';
+import { cellInputs, type Reader } from '../../plugins/bench/src/index.ts';
 import { combinationsOf } from '../../plugins/bench/src/combinations.ts';
-import { loadTaskData, loadTokenizer, type TaskData } from '../../src/data/index.ts';
-import { openEngine, type Engine } from '../../src/engine/index.ts';
+import { loadTokenizer } from '../../src/data/index.ts';
 import { KdxError } from '../../src/errors/index.ts';
 import { numbersOf } from '../../src/graph/index.ts';
 import { bertFlops } from '../../src/nn/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
 import { pairedSpeedup } from '../../src/timing/index.ts';
-import { reviewsFolder, tokenizerFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { tokenizerFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { useBenchScene } from './bench-scene.ts';
 
-let folder: string;
-let engine: Engine;
-let data: TaskData;
-const place = (name: string) => join(folder, name);
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'kdx-grid-test-'));
-  engine = await openEngine({ device: 'cpu', threads: 1 });
-  data = await loadTaskData({ task: 'sst2', dir: reviewsFolder }, { splits: ['dev'] });
+const scene = useBenchScene({ length: 32, seconds: 0.1 }, async (place) => {
   await writeTinyClassifier(place('teacher'), { config: { num_hidden_layers: 4 } });
   await writeTinyClassifier(place('student'), { config: { num_hidden_layers: 1 }, seed: 2 });
 });
-after(async () => {
-  await engine.close();
-  await rm(folder, { recursive: true });
-});
-
-const run = (options: Partial<BenchOptions> = {}) =>
-  bench({
-    teacher: place('teacher'),
-    students: [place('student')],
-    engine,
-    length: 32,
-    seconds: 0.1,
-    coldStarts: 0,
-    ...options,
-  });
+const { place, run } = scene;
 
 test('every combination is measured once, devices changing slowest, then threads', () => {
   assert.deepEqual(
@@ -110,10 +85,10 @@ test('a cell per combination; the first one is also the top level', async () => 
 test('natural lengths are those of the examples, a batch as long as its longest', async () => {
   const tokenizer = await loadTokenizer(tokenizerFolder);
   const reader: Reader = { inputs: inputNames(), tokenizer, vocabulary: 300, maxPositions: 160 };
-  const options = { examples: data.dev, batch: 4, length: 'natural', maxLength: 128, seed: 1 } as const;
+  const options = { examples: scene.data.dev, batch: 4, length: 'natural', maxLength: 128, seed: 1 } as const;
   const { readers, lengths } = cellInputs([reader, { ...reader, tokenizer: undefined }], options);
   const [text, random] = readers;
-  const seen = new Map(data.dev.map((row) => [row.text, tokenizer.encode(row.text, row.pair, 128).ids.length]));
+  const seen = new Map(scene.data.dev.map((row) => [row.text, tokenizer.encode(row.text, row.pair, 128).ids.length]));
   const all: number[] = [];
   text!.feeds.forEach(({ input_ids, attention_mask }, i) => {
     const expected = text!.rows![i]!.map((row) => seen.get(row.text)!);
@@ -156,7 +131,7 @@ test('without any tokenizer the words of the texts are counted', () => {
 });
 
 test('a natural cell says how long its examples are, and what they cost on average', async () => {
-  const report = await run({ length: ['natural'], data });
+  const report = await run({ length: ['natural'], data: scene.data });
   const { scenario, grid } = report;
   assert.equal(scenario.length, 'natural');
   assert.ok(scenario.lengths!.p50 > 4 && scenario.lengths!.max <= 128);
@@ -166,12 +141,12 @@ test('a natural cell says how long its examples are, and what they cost on avera
 });
 
 test('tokenizing can be part of a sample, which then takes longer', async () => {
-  const options = { data, length: 128, students: [place('teacher')], seconds: 0.5 };
+  const options = { data: scene.data, length: 128, students: [place('teacher')], seconds: 0.5 };
   const [without, within] = [await run(options), await run({ ...options, tokenize: 'in' })];
   assert.deepEqual([without.scenario.tokenize, within.scenario.tokenize], ['out', 'in']);
   // 128 tokens take the tokenizer longer than this model.
   assert.ok(within.teacher.latencyMs.p50 > without.teacher.latencyMs.p50);
-  const natural = await run({ data, length: 'natural', tokenize: 'in', batch: 2 });
+  const natural = await run({ data: scene.data, length: 'natural', tokenize: 'in', batch: 2 });
   assert.equal(natural.scenario.kind, 'offline');
   await assert.rejects(run({ students: ['config:bert-tiny'], tokenize: 'in' }), (error: unknown) => {
     assert.ok(error instanceof KdxError);
@@ -189,7 +164,7 @@ test('an interruption in the middle of a grid keeps the cells that are done, and
       start: (label: string) => void (open = label === stage),
       update: () => open && controller.abort(),
     };
-    return { progress, signal: controller.signal, data, length: [16, 32, 64] };
+    return { progress, signal: controller.signal, data: scene.data, length: [16, 32, 64] };
   };
   const measuring = await run(stoppedAt('2 of 3: measure (seconds at most)'));
   assert.deepEqual([measuring.partial, measuring.grid.length, measuring.grid[1]!.rounds], [true, 2, 1]);
@@ -201,7 +176,11 @@ test('an interruption in the middle of a grid keeps the cells that are done, and
 });
 
 test('every figure of quality, start-up and memory has its interval, every file its compressed size', async () => {
-  const { teacher, students, data: examples } = await run({ data, coldStarts: 2, students: [place('student')] });
+  const {
+    teacher,
+    students,
+    data: examples,
+  } = await run({ data: scene.data, coldStarts: 2, students: [place('student')] });
   const [student] = students;
   for (const model of [teacher, student!]) {
     const { value, ci95 } = model.metric!;
@@ -211,12 +190,12 @@ test('every figure of quality, start-up and memory has its interval, every file 
     assert.ok(model.coldStartRange![0] <= model.coldStartMs! && model.coldStartMs! <= model.coldStartRange![1]);
     assert.ok(model.peakRssRange![0] > 20e6);
     assert.ok(model.compressedBytes! > 1000 && model.compressedBytes! < model.bytes);
-    assert.equal(model.answers!.split(' ').length, data.dev.length);
+    assert.equal(model.answers!.split(' ').length, scene.data.dev.length);
     assert.equal(model.inputs, 'text');
   }
   const { retention, retentionCi95, agreement, agreementCi95, klDivergence, klCi95 } = student!;
   assert.ok(retentionCi95![0] <= retention! && retention! <= retentionCi95![1]);
   assert.ok(agreementCi95![0] < agreement! && agreement! < agreementCi95![1]);
   assert.ok(0 < klCi95![0] && klCi95![0] < klDivergence! && klDivergence! < klCi95![1]);
-  assert.deepEqual([examples!.task, examples!.examples, examples!.sha256.length], ['sst2', data.dev.length, 64]);
+  assert.deepEqual([examples!.task, examples!.examples, examples!.sha256.length], ['sst2', scene.data.dev.length, 64]);
 });

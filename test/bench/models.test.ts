@@ -1,30 +1,20 @@
 /** Models that are no checkpoint: random weights of an architecture, ONNX files of any origin. */
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { bench, openBenchSource, vocabularyRows, type BenchOptions } from '../../plugins/bench/src/index.ts';
+import { test } from 'node:test';
+import { openBenchSource, vocabularyRows } from '../../plugins/bench/src/index.ts';
 import { checkpointModel, openSource } from '../../src/classifier/index.ts';
 import { loadCheckpoint } from '../../src/checkpoint/index.ts';
-import { loadTaskData, type TaskData } from '../../src/data/index.ts';
-import { openEngine, type Engine } from '../../src/engine/index.ts';
-import { KdxError } from '../../src/errors/index.ts';
 import type { Model, Node, ValueInfo } from '../../src/graph/index.ts';
 import { bertFlops, bertParameters } from '../../src/nn/index.ts';
 import { writeModel } from '../../src/onnx/index.ts';
-import { reviewsFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { failure } from '../support/failure.ts';
+import { writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { useBenchScene } from './bench-scene.ts';
 
-let folder: string;
-let engine: Engine;
-let data: TaskData;
 let model: Model;
-const place = (name: string) => join(folder, name);
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'kdx-models-test-'));
-  engine = await openEngine({ device: 'cpu', threads: 1 });
-  data = await loadTaskData({ task: 'sst2', dir: reviewsFolder }, { splits: ['dev'] });
+const scene = useBenchScene({ student: 'alone/a.onnx', length: 16, seconds: 0.1 }, async (place) => {
   await writeTinyClassifier(place('teacher'));
   model = checkpointModel(await loadCheckpoint(place('teacher')));
   await mkdir(place('alone'));
@@ -35,21 +25,7 @@ before(async () => {
     JSON.stringify({ ...small, intermediate_size: 32, max_position_embeddings: 40 }),
   );
 });
-after(async () => {
-  await engine.close();
-  await rm(folder, { recursive: true });
-});
-
-const run = (options: Partial<BenchOptions> = {}) =>
-  bench({
-    teacher: place('teacher'),
-    students: [place('alone/a.onnx')],
-    engine,
-    length: 16,
-    seconds: 0.1,
-    coldStarts: 0,
-    ...options,
-  });
+const { place, run } = scene;
 
 /** The model with other declarations of its inputs. */
 function withInputs(change: (input: ValueInfo) => ValueInfo): Model {
@@ -73,18 +49,11 @@ function int32Model(): Model {
   return { ...model, graph: { ...graph, inputs, nodes: [...casts, ...nodes] } };
 }
 
-const mistake = (code: string, message: RegExp) => (error: unknown) => {
-  assert.ok(error instanceof KdxError, String(error));
-  assert.deepEqual([error.code, error.exitCode], [code, 2]);
-  assert.match(error.message, message);
-  return true;
-};
-
 test('architectures with random weights have the published parameters and FLOPs, and no quality', async () => {
   const report = await run({
     teacher: 'config:bert-mini',
     students: ['config:bert-tiny', `config:${place('small.json')}`],
-    data,
+    data: scene.data,
   });
   const [tiny, small] = report.students;
   // Turc 2019: 4.4 M and 11.3 M parameters with a head for two labels.
@@ -105,7 +74,7 @@ test('architectures with random weights have the published parameters and FLOPs,
 
 test('an ONNX file with nothing beside it reads random ids below its vocabulary', async () => {
   assert.equal(vocabularyRows(model.graph), 300);
-  const report = await run({ data });
+  const report = await run({ data: scene.data });
   const [alone] = report.students;
   assert.deepEqual([alone!.inputs, alone!.metric, alone!.agreement], ['random token ids', null, null]);
   assert.equal(report.teacher.inputs, 'text');
@@ -121,7 +90,7 @@ test('inputs may be int32, with the same answers where there is a tokenizer', as
   for (const name of ['config.json', 'tokenizer.json', 'tokenizer_config.json'])
     await copyFile(join(place('teacher'), name), join(place('int32'), name));
   assert.equal(vocabularyRows(int32Model().graph), 300);
-  const report = await run({ students: [place('int32')], data, coldStarts: 1, tokenize: 'in' });
+  const report = await run({ students: [place('int32')], data: scene.data, coldStarts: 1, tokenize: 'in' });
   const [student] = report.students;
   assert.equal(student!.agreement, 1);
   assert.equal(student!.answers, report.teacher.answers);
@@ -137,9 +106,9 @@ test('a file for one shape is run with that shape only', async () => {
   assert.equal((await run({ students })).students.length, 1);
   await assert.rejects(
     run({ students, length: [16, 32] }),
-    mistake('fixed-shape', /fixed\.onnx takes \w+ \[1, 16\] only, not \[1, 32\]/),
+    failure('fixed-shape', /fixed\.onnx takes \w+ \[1, 16\] only, not \[1, 32\]/),
   );
-  await assert.rejects(run({ students, batch: 2 }), mistake('fixed-shape', /not \[2, 16\]/));
+  await assert.rejects(run({ students, batch: 2 }), failure('fixed-shape', /not \[2, 16\]/));
 });
 
 test('what is no text classifier is refused with what it reads', async () => {
@@ -155,13 +124,13 @@ test('what is no text classifier is refused with what it reads', async () => {
   ];
   for (const [other, message] of cases) {
     await writeModel(place('alone/other.onnx'), other);
-    await assert.rejects(run({ students: [place('alone/other.onnx')] }), mistake('not-a-classifier', message));
+    await assert.rejects(run({ students: [place('alone/other.onnx')] }), failure('not-a-classifier', message));
   }
   const three = { ...model.graph, outputs: [{ ...model.graph.outputs[0]!, shape: ['batch_size', 3] }] };
   await writeModel(place('alone/three.onnx'), { ...model, graph: three });
-  await assert.rejects(run({ students: [place('alone/three.onnx')] }), mistake('label-mismatch', /three\.onnx has 3/));
-  await assert.rejects(run({ students: ['config:tinybert'] }), mistake('unknown-architecture', /tinybert/));
-  await assert.rejects(run({ students: [place('alone/absent.onnx')] }), mistake('file-not-found', /absent/));
+  await assert.rejects(run({ students: [place('alone/three.onnx')] }), failure('label-mismatch', /three\.onnx has 3/));
+  await assert.rejects(run({ students: ['config:tinybert'] }), failure('unknown-architecture', /tinybert/));
+  await assert.rejects(run({ students: [place('alone/absent.onnx')] }), failure('file-not-found', /absent/));
 });
 
 test('an export of random weights is known by its tokenizer', async () => {

@@ -1,26 +1,13 @@
 /** The page in a browser: what it shows is the report, and it asks for nothing. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
 import { renderHtml } from '../../plugins/bench/src/page/index.ts';
 import type { BenchReport } from '../../plugins/bench/src/report.ts';
-import { findProgram } from '../../src/commands/surroundings.ts';
+import { desktop, pageFaults, phone, useBrowser, valueAt, withoutBrowser } from '../support/browser.ts';
 import { sampleModels, sampleReport, samples } from './sample.ts';
 
-const executablePath = findProgram(['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']);
-const skip = executablePath === undefined ? 'no Chromium is installed' : false;
-const phone = { width: 390, height: 800 };
-const desktop = { width: 1280, height: 800 };
-
-const pageFaults = readFileSync(new URL('../compare/page-faults.js', import.meta.url), 'utf8');
-
-let browser: Browser | undefined;
-before(async () => {
-  // Tests may run as root in a container, where Chromium has no sandbox.
-  if (executablePath !== undefined) browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-});
-after(() => browser?.close());
+const { show } = useBrowser();
 
 /** Drawn once for all tests. */
 const pages = new Map<BenchReport, Promise<string>>();
@@ -28,26 +15,6 @@ function pageOf(report: BenchReport): Promise<string> {
   const page = pages.get(report) ?? renderHtml(report);
   pages.set(report, page);
   return page;
-}
-
-interface Shown {
-  readonly page: Page;
-  /** Console messages, errors and requests. */
-  readonly events: readonly string[];
-}
-
-async function show(html: string, viewport = desktop, colorScheme: 'light' | 'dark' = 'light'): Promise<Shown> {
-  const page = await browser!.newPage({ viewport, colorScheme });
-  const events: string[] = [];
-  page.on('console', (message) => events.push(message.text()));
-  page.on('pageerror', (error) => events.push(String(error)));
-  page.on('request', (request) => events.push(request.url()));
-  await page.setContent(html);
-  return { page, events };
-}
-
-function valueAt(report: BenchReport, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], report);
 }
 
 /** Ends of the paths of values, and those of their intervals. */
@@ -95,7 +62,7 @@ function assertShows(text: string, expected: readonly number[], path: string): v
 }
 
 for (const [name, report] of Object.entries(samples)) {
-  test(`every number of the tables is that of the report: ${name}`, { skip }, async () => {
+  test(`every number of the tables is that of the report: ${name}`, { skip: withoutBrowser }, async () => {
     const { page, events } = await show(await pageOf(report));
     const cells = await page.$$eval('td[data-path]', (found) =>
       found.map((cell) => ({
@@ -128,25 +95,29 @@ for (const [name, report] of Object.entries(samples)) {
   });
 }
 
-test('nothing overflows a phone or a desktop, and text is readable in light and dark', { skip }, async () => {
-  for (const name of ['grid', 'invalid', 'eight students with long names'])
-    for (const [viewport, scheme] of [
-      [phone, 'dark'],
-      [desktop, 'light'],
-    ] as const) {
-      const { page } = await show(await pageOf(samples[name]!), viewport, scheme);
-      await page.$$eval('details', (found) => found.forEach((details) => (details.open = true)));
-      assert.equal(await page.evaluate('document.documentElement.scrollWidth'), viewport.width);
-      assert.deepEqual(await page.evaluate(pageFaults), [], `${name} ${viewport.width} ${scheme}`);
-      await page.close();
-    }
-});
+test(
+  'nothing overflows a phone or a desktop, and text is readable in light and dark',
+  { skip: withoutBrowser },
+  async () => {
+    for (const name of ['grid', 'invalid', 'eight students with long names'])
+      for (const [viewport, scheme] of [
+        [phone, 'dark'],
+        [desktop, 'light'],
+      ] as const) {
+        const { page } = await show(await pageOf(samples[name]!), viewport, scheme);
+        await page.$$eval('details', (found) => found.forEach((details) => (details.open = true)));
+        assert.equal(await page.evaluate('document.documentElement.scrollWidth'), viewport.width);
+        assert.deepEqual(await page.evaluate(pageFaults), [], `${name} ${viewport.width} ${scheme}`);
+        await page.close();
+      }
+  },
+);
 
 async function figureTitles(page: Page): Promise<(string | null)[]> {
   return page.$$eval('figure h3', (found) => found.map((title) => title.textContent));
 }
 
-test('plots: one of each kind, with every model in it', { skip }, async () => {
+test('plots: one of each kind, with every model in it', { skip: withoutBrowser }, async () => {
   const report = samples.grid!;
   const { page } = await show(await pageOf(report));
   assert.deepEqual(await figureTitles(page), [
@@ -174,7 +145,7 @@ test('plots: one of each kind, with every model in it', { skip }, async () => {
   await page.close();
 });
 
-test('what was not measured has no plot', { skip }, async () => {
+test('what was not measured has no plot', { skip: withoutBrowser }, async () => {
   const { page } = await show(await pageOf(samples['without quality and cold start']!));
   assert.deepEqual(
     (await figureTitles(page)).filter((title) => /against|combination/.test(title!)),
@@ -184,7 +155,7 @@ test('what was not measured has no plot', { skip }, async () => {
   await page.close();
 });
 
-test('an invalid run says so in the largest type, and claims no speed', { skip }, async () => {
+test('an invalid run says so in the largest type, and claims no speed', { skip: withoutBrowser }, async () => {
   const { page } = await show(await pageOf(samples.invalid!), phone);
   const sizes = await page.evaluate<{ invalid: boolean; size: number }[]>(`[...document.querySelectorAll('body *')]
     .filter((element) => element.children.length === 0 && element.textContent.trim() !== '')
@@ -202,7 +173,7 @@ test('an invalid run says so in the largest type, and claims no speed', { skip }
   await page.close();
 });
 
-test('text of users is never markup', { skip }, async () => {
+test('text of users is never markup', { skip: withoutBrowser }, async () => {
   const evil = `</style><script>document.title='bad'</script><img src=https://example.com/x onerror="document.title='bad'">'&"`;
   const models = sampleModels.slice(0, 2).map((model, i) => ({ ...model, name: `${evil}${i}` }));
   const report = sampleReport({

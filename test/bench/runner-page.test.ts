@@ -1,22 +1,20 @@
 /** The page of a runner's folder in a browser: it measures, its file can be imported, and it asks nobody else. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { appendFile, cp, readFile } from 'node:fs/promises';
+import { appendFile, cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { readResult, renderHtml, reportOfImports, type BenchReport } from '../../plugins/bench/src/index.ts';
 import type { RunnerResult } from '../../plugins/bench/src/runner/plan.ts';
-import { findProgram } from '../../src/commands/surroundings.ts';
 import { median } from '../../src/timing/index.ts';
 import { serveFolder } from '../export/static-server.ts';
+import { pageFaults, useBrowser, withoutBrowser, type Opened } from '../support/browser.ts';
 import { exportTo, tinyModels, withoutWeb, type Models } from './runner-folder.ts';
 
-const executablePath = findProgram(['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']);
-const skip = withoutWeb || (executablePath === undefined && 'no Chromium is installed');
-const pageFaults = readFile(new URL('../compare/page-faults.js', import.meta.url), 'utf8');
+const skip = withoutWeb || withoutBrowser;
 
-let browser: Browser | undefined;
+const browser = useBrowser('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader');
 let models: Models;
 let folder: string;
 before(async () => {
@@ -24,11 +22,8 @@ before(async () => {
   folder = join(models.dir, 'runner');
   if (skip) return;
   await exportTo(folder, models, { grid: { batch: [1], length: [16], threads: [1, 2] } });
-  // Tests may run as root in a container, where Chromium has no sandbox.
-  const args = ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
-  browser = await chromium.launch({ executablePath: executablePath!, args });
 });
-after(() => Promise.all([browser?.close(), models.remove()]));
+after(() => models.remove());
 
 /** The server of the folder itself. @returns its address */
 async function serve(t: TestContext): Promise<string> {
@@ -43,26 +38,12 @@ async function serve(t: TestContext): Promise<string> {
   throw new Error('serve.mjs ended');
 }
 
-interface Opened {
-  readonly page: Page;
-  readonly events: string[];
-  readonly requests: string[];
-}
-
-async function open(t: TestContext, address: string): Promise<Opened> {
-  const page = await browser!.newPage();
-  t.after(() => page.close());
-  const [events, requests]: [string[], string[]] = [[], []];
-  page.on('console', (message) => {
-    // Of Chromium, to a page that asks for a graphics adapter where there is none.
-    if (message.text() !== 'No available adapters.') events.push(message.text());
-  });
-  page.on('pageerror', (error) => events.push(String(error)));
-  page.on('requestfailed', (request) => events.push(`failed: ${request.url()}`));
-  page.on('request', (request) => requests.push(request.url()));
-  await page.goto(address);
-  await page.locator('#start:enabled').waitFor();
-  return { page, events, requests };
+/** The page of the folder, ready to measure. */
+async function openPage(t: TestContext, address: string): Promise<Opened> {
+  // Of Chromium, to a page that asks for a graphics adapter where there is none.
+  const opened = await browser.open(t, address, ['No available adapters.']);
+  await opened.page.locator('#start:enabled').waitFor();
+  return opened;
 }
 
 /** A machine that becomes faster after the warm-up makes samples short: then, and only then, there is a warning. */
@@ -99,7 +80,7 @@ async function measured(page: Page, file: string): Promise<void> {
 
 test('served by serve.mjs it measures with one and two threads, and its file becomes a report', { skip }, async (t) => {
   const address = await serve(t);
-  const { page, events, requests } = await open(t, address);
+  const { page, events, requests } = await openPage(t, address);
   assert.deepEqual(await page.locator('#models li').allInnerTexts(), ['teacher 0.4 MB, the teacher', 'student 0.2 MB']);
   await page.fill('#label', 'a browser');
   const file = join(models.dir, 'browser.json');
@@ -123,7 +104,7 @@ test('served by serve.mjs it measures with one and two threads, and its file bec
   const [shown] = await page.locator('tbody td').allInnerTexts();
   assert.equal(shown, median(cells[0]!.models[0]!.samplesMs).toPrecision(3));
 
-  const shownReport = await browser!.newPage({ viewport: { width: 390, height: 900 } });
+  const shownReport = await browser.newPage({ viewport: { width: 390, height: 900 } });
   await shownReport.setContent(await renderHtml(report));
   assert.equal(await shownReport.evaluate('document.documentElement.scrollWidth'), 390);
   assert.match(await shownReport.innerText('body'), /On a browser\n+onnxruntime-web [^]*teacher[^]*student/);
@@ -132,18 +113,20 @@ test('served by serve.mjs it measures with one and two threads, and its file bec
   assert.deepEqual(events, []);
   const foreign = requests.filter((url) => !url.startsWith(address) && !url.startsWith(`blob:${address}`));
   assert.deepEqual(foreign, [], 'nothing is asked of another server');
+  const corner = await page.evaluate(`getComputedStyle(document.querySelector('#form')).borderRadius`);
+  assert.equal(corner, '12px', 'the style of all such pages, too');
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
     for (const width of [390, 1280]) {
       await page.setViewportSize({ width, height: 900 });
       assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width);
-      assert.deepEqual(await page.evaluate(await pageFaults), [], `${width} ${colorScheme}`);
+      assert.deepEqual(await page.evaluate(pageFaults), [], `${width} ${colorScheme}`);
     }
   }
 });
 
 test('WebGPU, without a graphics card, too', { skip }, async (t) => {
-  const { page, events } = await open(t, await serve(t));
+  const { page, events } = await openPage(t, await serve(t));
   if (await page.isHidden('#webgpu')) return t.skip('this Chromium has no adapter, not even in software');
   await withSettings(page, { seconds: 0, minRounds: 6, warmUpSeconds: 0, warmUpRuns: 2 });
   await page.check('input[value=webgpu]');
@@ -160,7 +143,7 @@ test('WebGPU, without a graphics card, too', { skip }, async (t) => {
 });
 
 test('any other server will do, with one thread and a coarser clock', { skip }, async (t) => {
-  const { page, events } = await open(t, `${await serveFolder(t, folder)}index.html`);
+  const { page, events } = await openPage(t, `${await serveFolder(t, folder)}index.html`);
   assert.equal(await page.isVisible('#isolation'), true);
   const file = join(models.dir, 'plain.json');
   await measured(page, file);
@@ -176,7 +159,7 @@ test('any other server will do, with one thread and a coarser clock', { skip }, 
 });
 
 test('Stop keeps the rounds that are complete', { skip }, async (t) => {
-  const { page } = await open(t, await serve(t));
+  const { page } = await openPage(t, await serve(t));
   await withSettings(page, { seconds: 1000, maxRounds: 1e6 });
   await page.locator('#start:enabled').click();
   await page.locator('#stage', { hasText: 'Measuring' }).waitFor();
@@ -190,7 +173,7 @@ test('a model that is another one is not measured', { skip }, async (t) => {
   const other = join(models.dir, 'other');
   await cp(folder, other, { recursive: true });
   await appendFile(join(other, 'models/1/model.onnx'), 'x');
-  const { page } = await open(t, `${await serveFolder(t, other)}index.html`);
+  const { page } = await openPage(t, `${await serveFolder(t, other)}index.html`);
   await page.click('#start');
   await page.locator('#problem').waitFor();
   assert.match(await page.innerText('#reason'), /models\/1\/model\.onnx is not the file that was planned/);

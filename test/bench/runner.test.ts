@@ -14,11 +14,11 @@ import {
 } from '../../plugins/bench/src/index.ts';
 import { loadCheckpoint } from '../../src/checkpoint/index.ts';
 import { checkpointModel } from '../../src/classifier/index.ts';
-import { KdxError } from '../../src/errors/index.ts';
 import { sha256, sha256File } from '../../src/files/index.ts';
 import { writeModel } from '../../src/onnx/index.ts';
 import { latencyOf, median, pairedSpeedup } from '../../src/timing/index.ts';
 import { runSource } from '../cli/program.ts';
+import { failure } from '../support/failure.ts';
 import { exportTo, runThere, tinyModels, withoutWeb, type Models } from './runner-folder.ts';
 import { sampleReport } from './sample.ts';
 
@@ -246,7 +246,7 @@ test('results are added to the report of the same models, each once', { skip }, 
     [other, /another student: student, SHA-256 [0-9a-f]{64}/],
     [another, /another teacher/],
   ] as const)
-    await assert.rejects(importInto(name, [resultFile], place('refused')), refusal('import-mismatch', message));
+    await assert.rejects(importInto(name, [resultFile], place('refused')), failure('import-mismatch', message));
 });
 
 test('a run without a valid control tells no speed', { skip }, async () => {
@@ -278,13 +278,6 @@ async function changed(name: string, change: (result: Editable) => void): Promis
   return place(name);
 }
 
-const refusal = (code: string, message: RegExp) => (error: unknown) => {
-  assert.ok(error instanceof KdxError, String(error));
-  assert.deepEqual([error.code, error.exitCode], [code, 2]);
-  assert.match(error.message, message);
-  return true;
-};
-
 test('what was changed, is damaged or hostile is refused, and it is said why', { skip }, async () => {
   const text = await readFile(resultFile, 'utf8');
   const files: readonly [name: string, content: string, message: RegExp][] = [
@@ -296,7 +289,7 @@ test('what was changed, is damaged or hostile is refused, and it is said why', {
   ];
   for (const [name, content, message] of files) {
     await writeFile(place(name), content);
-    await assert.rejects(reportOfImports([place(name)]), refusal('invalid-result', message), name);
+    await assert.rejects(reportOfImports([place(name)]), failure('invalid-result', message), name);
   }
   const changes: readonly [change: (result: Editable) => void, message: RegExp][] = [
     [(result) => (result.version = 2), /version 2 of the format, expected 1/],
@@ -316,10 +309,10 @@ test('what was changed, is damaged or hostile is refused, and it is said why', {
   ];
   for (const [change, message] of changes) {
     const file = await changed('changed.json', change);
-    await assert.rejects(reportOfImports([file], place('never')), refusal('invalid-result', message), String(message));
+    await assert.rejects(reportOfImports([file], place('never')), failure('invalid-result', message), String(message));
   }
   await assert.rejects(stat(place('never')), /ENOENT/);
-  await assert.rejects(reportOfImports([place('absent.json')]), refusal('file-not-found', /absent\.json/));
+  await assert.rejects(reportOfImports([place('absent.json')]), failure('file-not-found', /absent\.json/));
 });
 
 test('text of a device is never markup', { skip }, async () => {
@@ -334,11 +327,11 @@ test('a folder with anything in it is refused, and nothing is left half-written'
   await mkdir(taken);
   await writeFile(join(taken, 'mine.txt'), 'x');
   for (const force of [false, true])
-    await assert.rejects(exportTo(taken, models, { force }), refusal('output-exists', /taken is not empty/));
+    await assert.rejects(exportTo(taken, models, { force }), failure('output-exists', /taken is not empty/));
   const target = place('target');
   await exportTo(target, models);
   await writeFile(join(target, 'result.json'), '{}');
-  await assert.rejects(exportTo(target, models), refusal('output-exists', /earlier folder/));
+  await assert.rejects(exportTo(target, models), failure('output-exists', /earlier folder/));
   await exportTo(target, models, { force: true });
   assert.equal((await readdir(target)).includes('result.json'), false);
   await rm(target, { recursive: true });
@@ -348,7 +341,7 @@ test('a folder with anything in it is refused, and nothing is left half-written'
   await assert.rejects(exportTo(target, models, { signal: aborted.signal }), /abort/i);
   const length = [999];
   const tooLong = exportTo(target, models, { grid: { batch: [1], length, threads: [1] } });
-  await assert.rejects(tooLong, refusal('length-over-positions', /999/));
+  await assert.rejects(tooLong, failure('length-over-positions', /999/));
   assert.deepEqual(
     (await readdir(models.dir)).filter((name) => name.startsWith('target')),
     [],

@@ -1,34 +1,22 @@
 /** Session options that kdx export --tune left in kdx.json: used where they hold, reported, and passed to both processes. */
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { bench, coldStarts, startStopwatch } from '../../plugins/bench/src/index.ts';
+import { cp, rm, writeFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { coldStarts, startStopwatch } from '../../plugins/bench/src/index.ts';
 import { reportNotes } from '../../plugins/bench/src/page/statements.ts';
 import { sessionOptions } from '../../plugins/bench/src/session-options.ts';
 import { checkpointModel, thisMachine, type TunedOptions, type Tuning } from '../../src/classifier/index.ts';
 import { loadCheckpoint } from '../../src/checkpoint/index.ts';
-import { openEngine, type Engine } from '../../src/engine/index.ts';
 import { modelOf, tensorOf, type Model } from '../../src/graph/index.ts';
 import { readModel, writeModel } from '../../src/onnx/index.ts';
 import { writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { useBenchScene } from './bench-scene.ts';
 
-let folder: string;
-let engine: Engine;
-const place = (name: string) => join(folder, name);
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'kdx-tuned-'));
-  engine = await openEngine({ device: 'cpu', threads: 1 });
-  await writeTinyClassifier(place('teacher'));
-  await cp(place('teacher'), place('student'), { recursive: true });
-  await rm(place('student/model.safetensors'));
-  await writeModel(place('student/onnx/model.onnx'), checkpointModel(await loadCheckpoint(place('teacher'))));
-});
-after(async () => {
-  await engine.close();
-  await rm(folder, { recursive: true });
+const { place, run } = useBenchScene({ length: 16, seconds: 0.2 }, async (at) => {
+  await writeTinyClassifier(at('teacher'));
+  await cp(at('teacher'), at('student'), { recursive: true });
+  await rm(at('student/model.safetensors'));
+  await writeModel(at('student/onnx/model.onnx'), checkpointModel(await loadCheckpoint(at('teacher'))));
 });
 
 const tuning: Tuning = {
@@ -42,16 +30,6 @@ const writeTuning = (own: Tuning) =>
     place('student/kdx.json'),
     JSON.stringify({ kind: 'export', models: [{ path: 'onnx/model.onnx', tuning: own }] }),
   );
-
-const run = () =>
-  bench({
-    teacher: place('teacher'),
-    students: [place('student')],
-    engine,
-    length: 16,
-    seconds: 0.2,
-    coldStarts: 0,
-  });
 
 test('options: threads as asked, and what was tuned', () => {
   const usual = sessionOptions('cpu', 1);

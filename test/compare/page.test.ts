@@ -1,45 +1,11 @@
 /** The page in a browser: what it shows is the report, and it asks for nothing. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { chromium, type Browser, type Page } from 'playwright-core';
-import { renderHtml, summarize, type CompareReport, type Comparison } from '../../plugins/distill/src/compare/index.ts';
-import { findProgram } from '../../src/commands/surroundings.ts';
+import { test } from 'node:test';
+import { renderHtml, summarize, type Comparison } from '../../plugins/distill/src/compare/index.ts';
+import { desktop, pageFaults, phone, useBrowser, valueAt, withoutBrowser } from '../support/browser.ts';
 import { sampleComparison } from './sample.ts';
 
-const executablePath = findProgram(['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']);
-const skip = executablePath === undefined ? 'no Chromium is installed' : false;
-const phone = { width: 390, height: 800 };
-const desktop = { width: 1280, height: 800 };
-
-const pageFaults = readFileSync(new URL('page-faults.js', import.meta.url), 'utf8');
-
-let browser: Browser | undefined;
-before(async () => {
-  // Tests may run as root in a container, where Chromium has no sandbox.
-  if (executablePath !== undefined) browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-});
-after(() => browser?.close());
-
-interface Shown {
-  readonly page: Page;
-  /** Console messages, errors and requests. */
-  readonly events: readonly string[];
-}
-
-async function show(html: string, viewport = desktop, colorScheme: 'light' | 'dark' = 'light'): Promise<Shown> {
-  const page = await browser!.newPage({ viewport, colorScheme });
-  const events: string[] = [];
-  page.on('console', (message) => events.push(message.text()));
-  page.on('pageerror', (error) => events.push(String(error)));
-  page.on('request', (request) => events.push(request.url()));
-  await page.setContent(html);
-  return { page, events };
-}
-
-function valueAt(report: CompareReport, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], report);
-}
+const { show } = useBrowser();
 
 /** The numbers that a cell should show, from the report: a path ends at a number, a spread or a difference. */
 function expectedNumbers(path: string, value: unknown): number[] {
@@ -77,7 +43,7 @@ const comparisons: Readonly<Record<string, Comparison>> = {
 };
 
 for (const [name, comparison] of Object.entries(comparisons)) {
-  test(`every number of the page is that of the report: ${name}`, { skip }, async () => {
+  test(`every number of the page is that of the report: ${name}`, { skip: withoutBrowser }, async () => {
     const report = summarize(comparison);
     const { page, events } = await show(await renderHtml(report));
     const cells = await page.$$eval('td[data-path]', (found) =>
@@ -99,7 +65,7 @@ for (const [name, comparison] of Object.entries(comparisons)) {
   });
 }
 
-test('plots: seeds, means, verdict colours, and a picture for each model', { skip }, async () => {
+test('plots: seeds, means, verdict colours, and a picture for each model', { skip: withoutBrowser }, async () => {
   const report = summarize(comparisons.classification!);
   const { page } = await show(await renderHtml(report));
   const titles = await page.$$eval('section figure h3', (found) => found.map((title) => title.textContent));
@@ -124,20 +90,24 @@ test('plots: seeds, means, verdict colours, and a picture for each model', { ski
   await page.close();
 });
 
-test('nothing overflows a phone or a desktop, and text is readable in light and dark', { skip }, async () => {
-  const html = await renderHtml(summarize(comparisons.classification!));
-  for (const viewport of [phone, desktop])
-    for (const scheme of ['light', 'dark'] as const) {
-      const { page } = await show(html, viewport, scheme);
-      await page.$$eval('details', (found) => found.forEach((details) => (details.open = true)));
-      assert.equal(await page.evaluate('document.documentElement.scrollWidth'), viewport.width);
-      const faults = await page.evaluate(pageFaults);
-      assert.deepEqual(faults, [], `${viewport.width} ${scheme}`);
-      await page.close();
-    }
-});
+test(
+  'nothing overflows a phone or a desktop, and text is readable in light and dark',
+  { skip: withoutBrowser },
+  async () => {
+    const html = await renderHtml(summarize(comparisons.classification!));
+    for (const viewport of [phone, desktop])
+      for (const scheme of ['light', 'dark'] as const) {
+        const { page } = await show(html, viewport, scheme);
+        await page.$$eval('details', (found) => found.forEach((details) => (details.open = true)));
+        assert.equal(await page.evaluate('document.documentElement.scrollWidth'), viewport.width);
+        const faults = await page.evaluate(pageFaults);
+        assert.deepEqual(faults, [], `${viewport.width} ${scheme}`);
+        await page.close();
+      }
+  },
+);
 
-test('text of users is never markup', { skip }, async () => {
+test('text of users is never markup', { skip: withoutBrowser }, async () => {
   const evil = `<img src=https://example.com/x onerror="document.title='bad'">'&"`;
   const comparison = sampleComparison({
     methods: [

@@ -1,12 +1,11 @@
 /** The page of kdx export --demo, in a browser: what it shows is what `predict` says of the same file. */
 import assert from 'node:assert/strict';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import Module from 'node:module';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { Tokenizer as Library } from '@huggingface/tokenizers';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import {
   exportCheckpoint,
   findWebPackage,
@@ -16,28 +15,26 @@ import {
   type Manifest,
 } from '../../plugins/export/src/index.ts';
 import { openClassifier, openSource, predict, type Prediction } from '../../src/classifier/index.ts';
-import { findProgram } from '../../src/commands/surroundings.ts';
 import { bucketing, loadTokenizer } from '../../src/data/index.ts';
 import { openEngine, type Engine } from '../../src/engine/index.ts';
 import { KdxError } from '../../src/errors/index.ts';
 import { sha256File } from '../../src/files/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
+import { pageFaults, useBrowser, withoutBrowser, type Opened } from '../support/browser.ts';
 import { temporaryFolder, tokenizerFolder, writeTinyClassifier, type TinyOptions } from '../support/tiny-classifier.ts';
+import { hidePackage } from './hidden-package.ts';
 import { serveFolder } from './static-server.ts';
+import { scopeOn } from './engine-scope.ts';
 
-const executablePath = findProgram(['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']);
 const withoutWeb = findWebPackage() === undefined && 'onnxruntime-web is not installed';
-const skip = withoutWeb || (executablePath === undefined && 'no Chromium is installed');
-const pageFaults = readFile(new URL('../compare/page-faults.js', import.meta.url), 'utf8');
+const skip = withoutWeb || withoutBrowser;
 
+const browser = useBrowser();
 let engine: Engine;
-let browser: Browser | undefined;
 before(async () => {
   engine = await openEngine({ device: 'cpu', threads: 1 });
-  // Tests may run as root in a container, where Chromium has no sandbox.
-  if (executablePath !== undefined) browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
 });
-after(() => Promise.all([engine.close(), browser?.close()]));
+after(() => engine.close());
 
 type Options = TinyOptions & Partial<ExportOptions>;
 
@@ -47,7 +44,13 @@ async function exported(t: TestContext, { config, ...more }: Options = {}): Prom
   const [model, out] = [join(dir, 'reviews'), join(dir, 'out')];
   await writeTinyClassifier(model, config ? { config } : {});
   const signal = new AbortController().signal;
-  const common = { engine, progress: silentProgress, signal, runtimes: ['node'] as const, demo: true };
+  const common = {
+    withEngine: scopeOn(engine),
+    progress: silentProgress,
+    signal,
+    runtimes: ['node'] as const,
+    demo: true,
+  };
   await exportCheckpoint(model, { ...common, out, ...more });
   return out;
 }
@@ -64,25 +67,9 @@ async function predicted(file: string, text: string, pair?: string): Promise<Pre
   }
 }
 
-interface Opened {
-  readonly page: Page;
-  readonly address: string;
-  /** Console messages, errors and failed requests. */
-  readonly events: string[];
-  readonly requests: string[];
-}
-
-async function open(t: TestContext, folder: string): Promise<Opened> {
+async function openDemo(t: TestContext, folder: string): Promise<Opened & { readonly address: string }> {
   const address = await serveFolder(t, folder);
-  const page = await browser!.newPage();
-  t.after(() => page.close());
-  const [events, requests]: [string[], string[]] = [[], []];
-  page.on('console', (message) => events.push(message.text()));
-  page.on('pageerror', (error) => events.push(String(error)));
-  page.on('requestfailed', (request) => events.push(`failed: ${request.url()}`));
-  page.on('request', (request) => requests.push(request.url()));
-  await page.goto(`${address}demo/`);
-  return { page, address, events, requests };
+  return { address, ...(await browser.open(t, `${address}demo/`)) };
 }
 
 /** In the page: both texts at once, so that no answer is to one of them. */
@@ -119,7 +106,7 @@ async function answerTo(page: Page, text: string, pair?: string) {
 
 test('label and probability are those of predict, of both files, for texts, pairs and no text', { skip }, async (t) => {
   const out = await exported(t, await int8());
-  const { page, address, events, requests } = await open(t, out);
+  const { page, address, events, requests } = await openDemo(t, out);
   await page.locator('#result').waitFor();
   assert.equal(await page.innerText('h1'), 'reviews');
   const long = 'a good battery and a bad screen '.repeat(99);
@@ -171,7 +158,7 @@ test('label and probability are those of predict, of both files, for texts, pair
 test('a regression shows its number; weights in a data file', { skip }, async (t) => {
   const config = { id2label: { 0: 'similarity' }, problem_type: 'regression' };
   const out = await exported(t, { config, externalData: 'always' });
-  const { page, events } = await open(t, out);
+  const { page, events } = await openDemo(t, out);
   await page.locator('#result').waitFor();
   await page.fill('#text', 'a good battery');
   await page.locator('#answer[data-value]').waitFor();
@@ -184,17 +171,19 @@ test('a regression shows its number; weights in a data file', { skip }, async (t
 test('nothing overflows, text is readable, names are never markup', { skip }, async (t) => {
   const evil = `<img src=https://example.com/x onerror="document.title='bad'"> ${'long'.repeat(30)}`;
   const out = await exported(t, { config: { id2label: { 0: evil, 1: 'a', 2: 'b' } } });
-  const { page, events } = await open(t, out);
+  const { page, events } = await openDemo(t, out);
   await page.locator('#result').waitFor();
   const { bars } = await answerTo(page, 'good', 'bad');
   assert.equal(bars[0]!.label, evil);
   assert.equal(await page.locator('img').count(), 0);
+  const corner = await page.evaluate(`getComputedStyle(document.querySelector('#form')).borderRadius`);
+  assert.equal(corner, '12px', 'the style of all such pages, too');
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
     for (const width of [390, 1280]) {
       await page.setViewportSize({ width, height: 800 });
       assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width);
-      assert.deepEqual(await page.evaluate(await pageFaults), [], `${width} ${colorScheme}`);
+      assert.deepEqual(await page.evaluate(pageFaults), [], `${width} ${colorScheme}`);
     }
   }
   assert.deepEqual(events, []);
@@ -202,18 +191,18 @@ test('nothing overflows, text is readable, names are never markup', { skip }, as
 
 test('what is missing is said', { skip }, async (t) => {
   const out = await exported(t);
-  const local = await browser!.newPage();
+  const local = await browser.newPage();
   await local.goto(pathToFileURL(join(out, 'demo/index.html')).href);
   assert.match(await local.innerText('[role=alert]:visible'), /needs a web server[^]*npx http-server[^]*:8080\/demo\//);
   assert.equal(await local.isHidden('#form'), true);
   await local.close();
 
   await writeFile(join(out, 'onnx/model.onnx'), 'cut short');
-  const cut = await open(t, out);
+  const cut = await openDemo(t, out);
   await cut.page.locator('#problem').waitFor();
   assert.match(await cut.page.innerText('#problem'), /onnx\/model\.onnx has 9 of \d+ bytes/);
   await rm(join(out, 'tokenizer.json'));
-  const alone = await open(t, out);
+  const alone = await openDemo(t, out);
   await alone.page.locator('#problem').waitFor();
   assert.match(await alone.page.innerText('#problem'), /tokenizer\.json could not be loaded: 404/);
 });
@@ -267,14 +256,7 @@ test('every file of the page is in kdx.json, with the same bytes each time', { s
 });
 
 test('without onnxruntime-web the page is refused before anything is done', async (t) => {
-  // What require.resolve asks in the end.
-  const internals = Module as unknown as { _resolveFilename: (request: string, ...more: unknown[]) => string };
-  const resolve = internals._resolveFilename;
-  t.after(() => (internals._resolveFilename = resolve));
-  internals._resolveFilename = (request, ...more) => {
-    if (request === 'onnxruntime-web') throw Object.assign(new Error('not found'), { code: 'MODULE_NOT_FOUND' });
-    return resolve.call(Module, request, ...more);
-  };
+  hidePackage(t, 'onnxruntime-web');
   await assert.rejects(exported(t), (error: unknown) => {
     assert.ok(error instanceof KdxError, String(error));
     assert.equal(error.code, 'missing-package');

@@ -14,11 +14,11 @@ import { loadCheckpoint, writeSafetensors } from '../../src/checkpoint/index.ts'
 import { checkpointModel, openClassifier, openSource, predict } from '../../src/classifier/index.ts';
 import { encodedLengths, encodeExamples, loadTaskData } from '../../src/data/index.ts';
 import { openEngine, type Engine } from '../../src/engine/index.ts';
-import { KdxError } from '../../src/errors/index.ts';
 import { sha256File } from '../../src/files/index.ts';
 import type { Model, Tensor } from '../../src/graph/index.ts';
 import { readModel } from '../../src/onnx/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
+import { rejects } from '../support/failure.ts';
 import {
   reviewsFolder,
   temporaryFolder,
@@ -26,6 +26,7 @@ import {
   writeTinyClassifier,
   type TinyOptions,
 } from '../support/tiny-classifier.ts';
+import { scopeOn } from './engine-scope.ts';
 
 let engine: Engine;
 before(async () => {
@@ -35,17 +36,7 @@ after(() => engine.close());
 
 function options(out: string, more: Partial<ExportOptions> = {}): ExportOptions {
   const signal = new AbortController().signal;
-  return { out, engine, progress: silentProgress, signal, runtimes: ['node'], ...more };
-}
-
-function rejects(promise: Promise<unknown>, code: string, message: RegExp, exitCode = 2): Promise<void> {
-  return assert.rejects(promise, (error: unknown) => {
-    assert.ok(error instanceof KdxError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, message);
-    assert.equal(error.exitCode, exitCode);
-    return true;
-  });
+  return { out, withEngine: scopeOn(engine), progress: silentProgress, signal, runtimes: ['node'], ...more };
 }
 
 /** A folder with a checkpoint `model` in it. */

@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { compareAnswers, exportCheckpoint, foldFile, type FoldFileOptions } from '../../plugins/export/src/index.ts';
 import { openEngine, type Engine } from '../../src/engine/index.ts';
-import { KdxError } from '../../src/errors/index.ts';
 import { sha256File } from '../../src/files/index.ts';
 import { modelOf, type Model } from '../../src/graph/index.ts';
 import { decodeModel, encodeModel, readModel, writeModel } from '../../src/onnx/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
 import { graphOf, info, linear, node } from '../onnx/samples.ts';
 import { encoder, uniqueBytes } from '../passes/encoders.ts';
+import { rejects } from '../support/failure.ts';
 import { temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { scopeOn } from './engine-scope.ts';
 
 let engine: Engine;
 before(async () => {
@@ -27,16 +28,6 @@ const options = (out: string, more: Partial<FoldFileOptions> = {}): FoldFileOpti
   signal,
   ...more,
 });
-
-function rejects(promise: Promise<unknown>, code: string, message: RegExp, exitCode = 2): Promise<void> {
-  return assert.rejects(promise, (error: unknown) => {
-    assert.ok(error instanceof KdxError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, message);
-    assert.equal(error.exitCode, exitCode);
-    return true;
-  });
-}
 
 const size = { layers: 12, unique: 1, hidden: 96, intermediate: 384, vocabulary: 2000 };
 const exported = () => encoder(size, ['initializer', 'constant', 'transposed']);
@@ -178,7 +169,7 @@ function noise(): Model {
 
 test('kdx export shares what is shared, and says so', async (t) => {
   const dir = await temporaryFolder(t);
-  const common = { engine, progress: silentProgress, signal };
+  const common = { withEngine: scopeOn(engine), progress: silentProgress, signal };
   await writeTinyClassifier(join(dir, 'plain'));
   const plain = await exportCheckpoint(join(dir, 'plain'), { out: join(dir, 'out'), ...common });
   assert.deepEqual(plain.sharing, { weights: [], savedBytes: 0 });

@@ -7,6 +7,7 @@ import { toFloat32 } from '../../src/checkpoint/index.ts';
 import { dtypeCodes, type Attribute, type Model, type Tensor } from '../../src/graph/index.ts';
 import {
   agreement,
+  branch,
   gaussian,
   operators,
   quantized,
@@ -183,17 +184,7 @@ test('a norm in single steps, a mask of -3.4e38 and activations of 1000 stay fin
 });
 
 test('values that branches read, shapes, and a bias that is also read in float32', async () => {
-  const branch = (opType: string): Attribute => ({
-    type: 'graph',
-    value: {
-      name: opType,
-      inputs: [],
-      outputs: [{ name: `${opType}_y`, dtype: 'float32', shape: undefined }],
-      initializers: new Map(),
-      nodes: [{ name: '', domain: '', opType, inputs: ['h', 'bias'], outputs: [`${opType}_y`], attributes: {} }],
-      values: new Map(),
-    },
-  });
+  const read = ['h', 'bias'];
   const model = smallModel(
     { x: ['rows', 8] },
     { W: gaussian(1, [8, 8]), bias: gaussian(2, [8]), yes: { dtype: 'bool', dims: [], data: Uint8Array.of(1) } },
@@ -206,7 +197,7 @@ test('values that branches read, shapes, and a bias that is also read in float32
         opType: 'If',
         inputs: ['yes'],
         outputs: ['chosen'],
-        attributes: { then_branch: branch('Add'), else_branch: branch('Sub') },
+        attributes: { then_branch: branch('Add', read), else_branch: branch('Sub', read) },
       },
       { opType: 'Reshape', inputs: ['again', 'shape'], outputs: ['reshaped'] },
       { opType: 'Add', inputs: ['reshaped', 'chosen'], outputs: ['y'] },

@@ -18,6 +18,7 @@ import { sha256File } from '../../src/files/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
 import { runSource } from '../cli/program.ts';
 import { reviewsFolder, temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { scopeOn } from './engine-scope.ts';
 
 const transformers = await import('@huggingface/transformers').catch(() => undefined);
 const skip = transformers === undefined && '@huggingface/transformers is not installed';
@@ -86,7 +87,14 @@ test('transformers.js opens the file with dtype uint8', { skip }, async (t) => {
   t.after(() => engine.close());
   const quantize = { scheme: await openScheme('int8-static', []) };
   const { signal } = new AbortController();
-  await exportCheckpoint(model, { out, engine, progress: silentProgress, signal, quantize, runtimes: ['node'] });
+  await exportCheckpoint(model, {
+    out,
+    withEngine: scopeOn(engine),
+    progress: silentProgress,
+    signal,
+    quantize,
+    runtimes: ['node'],
+  });
   env.allowRemoteModels = false;
   env.localModelPath = dir;
   assert.deepEqual(await ModelRegistry.get_available_dtypes(out), ['fp32', 'uint8']);

@@ -15,12 +15,13 @@ import {
 import { openClassifier, openSource, softmax } from '../../src/classifier/index.ts';
 import { loadTaskData } from '../../src/data/index.ts';
 import { openEngine, type Engine } from '../../src/engine/index.ts';
-import { KdxError } from '../../src/errors/index.ts';
 import { sha256File } from '../../src/files/index.ts';
 import { tensorOf } from '../../src/graph/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
 import { runSource } from '../cli/program.ts';
+import { failure } from '../support/failure.ts';
 import { reviewsFolder, temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { scopeOn } from './engine-scope.ts';
 
 const transformers = await import('@huggingface/transformers').catch(() => undefined);
 const skip = transformers === undefined && '@huggingface/transformers is not installed';
@@ -34,17 +35,7 @@ after(() => engine.close());
 async function options(out: string, more: Partial<ExportOptions> = {}): Promise<ExportOptions> {
   const signal = new AbortController().signal;
   const quantize = { scheme: await openScheme('int8', []) };
-  return { out, engine, progress: silentProgress, signal, quantize, runtimes: ['node'], ...more };
-}
-
-function failure(code: string, message: RegExp, exitCode = 2): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof KdxError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, message);
-    assert.equal(error.exitCode, exitCode);
-    return true;
-  };
+  return { out, withEngine: scopeOn(engine), progress: silentProgress, signal, quantize, runtimes: ['node'], ...more };
 }
 
 test('the int8 file stands beside the float one, with its scheme and its check in kdx.json', async (t) => {

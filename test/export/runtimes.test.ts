@@ -1,7 +1,6 @@
 /** The gate on every runtime: what is recorded, what fails, what is left out, and that no thread stays. */
 import assert from 'node:assert/strict';
 import { readFile, truncate, writeFile } from 'node:fs/promises';
-import Module from 'node:module';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import {
@@ -22,11 +21,13 @@ import {
 import { openClassifier, openSource } from '../../src/classifier/index.ts';
 import { encodeExamples } from '../../src/data/index.ts';
 import { openEngine, type Engine } from '../../src/engine/index.ts';
-import { KdxError } from '../../src/errors/index.ts';
 import { tensorOf, type Tensor } from '../../src/graph/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
 import { runSource } from '../cli/program.ts';
+import { failure } from '../support/failure.ts';
 import { temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { scopeOn } from './engine-scope.ts';
+import { hidePackage } from './hidden-package.ts';
 
 const web = findWebPackage();
 const skip = web === undefined && 'onnxruntime-web is not installed';
@@ -43,28 +44,7 @@ async function exported(t: TestContext, more: Partial<ExportOptions> = {}): Prom
   const dir = await temporaryFolder(t);
   const [model, out] = [join(dir, 'model'), join(dir, 'out')];
   await writeTinyClassifier(model);
-  return exportCheckpoint(model, { ...watched, out, engine, ...more });
-}
-
-function failure(code: string, message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof KdxError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, message);
-    return true;
-  };
-}
-
-/** As long as the test runs, onnxruntime-web cannot be found. */
-function hideWeb(t: TestContext): void {
-  // What require.resolve asks in the end.
-  const internals = Module as unknown as { _resolveFilename: (request: string, ...more: unknown[]) => string };
-  const resolve = internals._resolveFilename;
-  t.after(() => (internals._resolveFilename = resolve));
-  internals._resolveFilename = (request, ...more) => {
-    if (request === 'onnxruntime-web') throw Object.assign(new Error('not found'), { code: 'MODULE_NOT_FOUND' });
-    return resolve.call(Module, request, ...more);
-  };
+  return exportCheckpoint(model, { ...watched, out, withEngine: scopeOn(engine), ...more });
 }
 
 test('every file is run on every runtime, and kdx.json says so', { skip }, async (t) => {
@@ -101,7 +81,7 @@ test('a runtime that is absent or not asked for is left out, with the reason', a
   assert.deepEqual(one!.slice(1), [
     { name: 'onnxruntime-web', ...(web && { version: web.version }), skipped: 'not asked for' },
   ]);
-  hideWeb(t);
+  hidePackage(t, 'onnxruntime-web');
   const { runtimes: none } = await exported(t);
   assert.deepEqual(none!.slice(1), [{ name: 'onnxruntime-web', skipped: 'not installed' }]);
   await assert.rejects(
@@ -145,12 +125,13 @@ test('a file that fails only on WebAssembly fails the gate, which names the runt
     failure(
       'parity-failed',
       new RegExp(`checkpoint on ${onWeb}, so it was not written: logits differ by up to 0\\.0100`),
+      1,
     ),
   );
   const limits = { agreement: 0.9, relativeRms: 1e-4 };
   await assert.rejects(
     checkRuntimes(file, source, other, quantizedGate(limits), watched),
-    failure('parity-failed', new RegExp(`checkpoint on ${onWeb}, so nothing was written`)),
+    failure('parity-failed', new RegExp(`checkpoint on ${onWeb}, so nothing was written`), 1),
   );
   const checks = await checkRuntimes(file, source, other, floatGate(0.1), watched);
   assert.deepEqual(
@@ -161,7 +142,7 @@ test('a file that fails only on WebAssembly fails the gate, which names the runt
   await writeFile(file, 'no model');
   await assert.rejects(
     checkRuntimes(file, source, answers, floatGate(1), watched),
-    failure('parity-failed', new RegExp(`does not run on ${onWeb}, so it was not written: .*protobuf`, 'i')),
+    failure('parity-failed', new RegExp(`does not run on ${onWeb}, so it was not written: .*protobuf`, 'i'), 1),
   );
   // Of 1.5 GB, but empty: it takes no place on the disk.
   await truncate(file, 1.5e9);

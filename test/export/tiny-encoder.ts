@@ -8,7 +8,7 @@ import type { Quantizer } from '../../plugins/export/src/quantize/quantizer.ts';
 import { paritySentences } from '../../plugins/export/src/index.ts';
 import { checkpointModel, openSource } from '../../src/classifier/index.ts';
 import { byteLength, checkGraph, elementCount } from '../../src/graph/index.ts';
-import type { Graph, Model, Node, Tensor } from '../../src/graph/index.ts';
+import type { Attribute, Graph, Model, Node, Tensor } from '../../src/graph/index.ts';
 import { decodeModel, encodeModel } from '../../src/onnx/index.ts';
 import { seeded } from '../support/seeded.ts';
 import { temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
@@ -170,6 +170,28 @@ export function smallModel(
     },
     opset,
   );
+}
+
+/** y = x · W with W [inputs, outputs]. */
+export function product(weight: Tensor<'float32'>, opset?: number): Model {
+  const node = { opType: 'MatMul', inputs: ['x', 'W'], outputs: ['y'] };
+  return smallModel({ x: ['rows', weight.dims[0]!] }, { W: weight }, [node], opset);
+}
+
+/** A branch of an If: one operator, whose output is its own. */
+export function branch(opType: string, inputs: readonly string[], attributes: Node['attributes'] = {}): Attribute {
+  const output = `${opType}_y`;
+  return {
+    type: 'graph',
+    value: {
+      name: opType,
+      inputs: [],
+      outputs: [{ name: output, dtype: 'float32', shape: undefined }],
+      initializers: new Map(),
+      nodes: [{ name: '', domain: '', opType, inputs, outputs: [output], attributes }],
+      values: new Map(),
+    },
+  };
 }
 
 function modelOf(graph: Graph, opset: number): Model {

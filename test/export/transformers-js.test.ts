@@ -7,6 +7,7 @@ import { openClassifier, openSource, predict } from '../../src/classifier/index.
 import { openEngine } from '../../src/engine/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
 import { temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { scopeOn } from './engine-scope.ts';
 
 const transformers = await import('@huggingface/transformers').catch(() => undefined);
 const skip = transformers === undefined && '@huggingface/transformers is not installed';
@@ -27,7 +28,7 @@ for (const [name, tiny, externalData] of [
     const engine = await openEngine({ device: 'cpu', threads: 1 });
     t.after(() => engine.close());
     const signal = new AbortController().signal;
-    await exportCheckpoint(model, { out, engine, progress: silentProgress, signal, externalData });
+    await exportCheckpoint(model, { out, withEngine: scopeOn(engine), progress: silentProgress, signal, externalData });
     const source = await openSource(model);
     const texts = paritySentences.filter(
       ({ text, pair }) => source.tokenizer.encode(text, pair, 999).ids.length <= most,

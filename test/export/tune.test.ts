@@ -19,6 +19,7 @@ import { KdxError } from '../../src/errors/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
 import { runCommand } from '../cli/run-command.ts';
 import { reviewsFolder, temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { scopeOn } from './engine-scope.ts';
 
 let engine: Engine;
 before(async () => {
@@ -29,7 +30,14 @@ after(() => engine.close());
 const brief = { seconds: 0.2, length: 16 };
 
 function options(out: string, more: Partial<ExportOptions> = {}): ExportOptions {
-  return { out, engine, progress: silentProgress, signal: new AbortController().signal, runtimes: ['node'], ...more };
+  return {
+    out,
+    withEngine: scopeOn(engine),
+    progress: silentProgress,
+    signal: new AbortController().signal,
+    runtimes: ['node'],
+    ...more,
+  };
 }
 
 async function place(t: TestContext) {
@@ -60,7 +68,7 @@ function planted(real: Engine, change: (logits: Float32Array) => void) {
       };
     },
   };
-  return { engine: own, tune: { ...brief, now: () => milliseconds } };
+  return { withEngine: scopeOn(own), tune: { ...brief, now: () => milliseconds } };
 }
 
 test('kdx.json of each file says what was found, for whom, and what was tried', async (t) => {

@@ -6,10 +6,12 @@ import { weight4 } from '../../plugins/export/src/quantize/weight4.ts';
 import { tensorOf, type Attribute, type Tensor } from '../../src/graph/index.ts';
 import {
   agreement,
+  branch,
   dequantize,
   gaussian,
   identity,
   operators,
+  product,
   quantized,
   relativeRmse,
   runNode,
@@ -20,12 +22,6 @@ import {
 } from './tiny-encoder.ts';
 
 const int = (value: number): Attribute => ({ type: 'int', value });
-
-/** y = x · W with W [inputs, outputs]. */
-const product = (weight: Tensor<'float32'>) =>
-  smallModel({ x: ['rows', weight.dims[0]!] }, { W: weight }, [
-    { opType: 'MatMul', inputs: ['x', 'W'], outputs: ['y'] },
-  ]);
 
 test('low half first, 8 added, N before K, the last block filled with zeros', () => {
   const column = Float32Array.from({ length: 18 }, (_, i) => (i < 16 ? i - 8 : 16 * (i - 17) + 8));
@@ -191,17 +187,6 @@ test('operators that changed before opset 21 are rewritten', async () => {
 
 test('operators inside of branches too', async () => {
   const axes: Attribute = { type: 'ints', value: [1] };
-  const branch = (opType: string): Attribute => ({
-    type: 'graph',
-    value: {
-      name: opType,
-      inputs: [],
-      outputs: [{ name: `${opType}_y`, dtype: 'float32', shape: undefined }],
-      initializers: new Map(),
-      nodes: [{ name: '', domain: '', opType, inputs: ['h'], outputs: [`${opType}_y`], attributes: { axes } }],
-      values: new Map(),
-    },
-  });
   const before = smallModel(
     { x: ['rows', 32] },
     { W: gaussian(1, [32, 64]), yes: { dtype: 'bool', dims: [], data: Uint8Array.of(1) } },
@@ -211,7 +196,10 @@ test('operators inside of branches too', async () => {
         opType: 'If',
         inputs: ['yes'],
         outputs: ['y'],
-        attributes: { then_branch: branch('ReduceMax'), else_branch: branch('ReduceMin') },
+        attributes: {
+          then_branch: branch('ReduceMax', ['h'], { axes }),
+          else_branch: branch('ReduceMin', ['h'], { axes }),
+        },
       },
     ],
   );

@@ -14,23 +14,14 @@ import {
   gaussian,
   identity,
   operators,
+  product,
   quantized,
   relativeRmse,
   runNode,
   runWeb,
-  smallModel,
   tinyEncoder,
   withoutWeb,
 } from './tiny-encoder.ts';
-
-/** y = x · W with W [inputs, outputs]. */
-const product = (weight: Tensor<'float32'>, opset?: number) =>
-  smallModel(
-    { x: ['rows', weight.dims[0]!] },
-    { W: weight },
-    [{ opType: 'MatMul', inputs: ['x', 'W'], outputs: ['y'] }],
-    opset,
-  );
 
 test('portable: ONNX Runtime reads code times scale of the column', async () => {
   for (const opset of [13, 17, 21]) {
