@@ -6,6 +6,7 @@ export type { Backend } from './driver.ts';
 export type { Driver, DriverModule, RunCall, Signature } from './protocol.ts';
 export { moduleBeside, startHost, type Host } from './host.ts';
 export { hostedEngine, loadError, type EngineParts } from './hosted-engine.ts';
+export { childScript } from './child-script.ts';
 export { deviceVariables } from './device-variables.ts';
 export { nativeLibrary } from './library.ts';
 export { nodeSessionOptions } from './node-options.ts';

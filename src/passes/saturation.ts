@@ -15,8 +15,8 @@ export function largestPair(column: Float32Array | Int8Array): number {
   for (let pair = 0; pair < pairs; pair++) {
     const a = column[2 * pair] as number;
     const b = column[2 * pair + 1] as number;
-    const sum = a < 0 === b < 0 ? Math.abs(a + b) : Math.max(Math.abs(a), Math.abs(b));
-    if (sum > largest) largest = sum;
+    // |a + b| is the largest of the three where the signs are equal; where they are not, each counts alone.
+    largest = Math.max(largest, Math.abs(a), Math.abs(b), Math.abs(a + b));
   }
   return largest;
 }

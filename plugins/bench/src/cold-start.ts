@@ -2,11 +2,11 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { randomStream } from 'kdx/data';
+import { childScript } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
 import { numbersOf, type Tensor } from 'kdx/graph';
 import { silentProgress, type Progress } from 'kdx/progress';
 import { median } from 'kdx/timing';
-import { childScript } from './child-script.ts';
 import type { ColdStartJob, ColdStartMemory, ColdStartPhases, ColdStartSample, JobTensor } from './cold-start-job.ts';
 
 export type { ColdStartMemory, ColdStartPhases, ColdStartSample } from './cold-start-job.ts';
@@ -97,7 +97,7 @@ async function coldStartOnce(
   { variables, signal }: Pick<ColdStartOptions, 'variables' | 'signal'>,
 ): Promise<ColdStartSample | undefined> {
   if (signal?.aborted) return undefined;
-  const child = spawn(process.execPath, childScript('cold-start-child'), {
+  const child = spawn(process.execPath, childScript(import.meta.url, 'cold-start-child'), {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...variables },
   });

@@ -3,9 +3,9 @@
  * run blocks this one, by that process's clock, so that the way there and back is not in it.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { childScript } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
 import type { Subject } from 'kdx/timing';
-import { childScript } from './child-script.ts';
 import type { StopwatchReply, StopwatchRequest, TextInputs, WireFeeds } from './stopwatch-messages.ts';
 
 export interface TimedModel {
@@ -39,7 +39,7 @@ export async function startStopwatch(
   models: readonly TimedModel[],
   { pairInputs = false, variables }: StopwatchOptions = {},
 ): Promise<Stopwatch> {
-  const child = spawn(process.execPath, childScript('stopwatch-child'), {
+  const child = spawn(process.execPath, childScript(import.meta.url, 'stopwatch-child'), {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     serialization: 'advanced',
     env: { ...process.env, ...variables },

@@ -78,7 +78,8 @@ function canSaturate(column: Float32Array, scale: number): boolean {
   for (let k = 0; k + 1 < column.length; k += 2) {
     const a = column[k] as number;
     const b = column[k + 1] as number;
-    if (a < 0 !== b < 0 || Math.abs(a + b) < suspicious) continue;
+    // Almost always, and signs cannot be guessed.
+    if (Math.abs(a + b) < suspicious || a < 0 !== b < 0) continue;
     const sum = a / scale + ROUNDING - ROUNDING + (b / scale + ROUNDING - ROUNDING);
     if (Math.abs(sum) > LARGEST_SAFE_PAIR) return true;
   }

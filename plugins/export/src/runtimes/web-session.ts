@@ -1,18 +1,26 @@
-/** An ONNX file on ONNX Runtime's WebAssembly build, in a thread of its own: closing it gives the memory back. */
+/** An ONNX file on ONNX Runtime's WebAssembly build, in a process of its own: closing it gives the memory back. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { basename, dirname, join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import type { RunBatch } from 'kdx/classifier';
+import { childScript } from 'kdx/engine';
 import { internal } from 'kdx/errors';
 import { fileExists } from 'kdx/files';
 import type { Tensor } from 'kdx/graph';
 import { externalDataName } from 'kdx/onnx';
-import type { WebReply, WebRequest, WebThreadData } from './web-thread.ts';
+import type { WebModel, WebReply, WebRequest } from './web-child.ts';
 
 export interface WebSession {
   readonly run: RunBatch;
-  /** Ends the thread, also under a run. */
+  /** Ends the process, also under a run. */
   close(): Promise<void>;
 }
+
+/**
+ * Of WebAssembly by V8: the quick compiler alone. The other one takes longer for a few sentences than it saves, and its
+ * work under way delays the end of the process by a second.
+ */
+const quickCompiler = '--liftoff-only';
 
 /**
  * @param signal ends what is under way at once
@@ -22,20 +30,25 @@ export async function openWebSession(file: string, signal: AbortSignal): Promise
   const beside = join(dirname(file), externalDataName(file));
   const external = (await fileExists(beside)) ? { path: basename(beside), file: beside } : undefined;
   signal.throwIfAborted();
-  const worker = startThread({ file, external });
+  const child = spawn(process.execPath, [quickCompiler, ...childScript(import.meta.url, 'web-child')], {
+    // What the runtime prints is not for the user: stdout may carry JSON.
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    serialization: 'advanced',
+  });
+  const ended = once(child, 'exit');
   const close = async () => {
-    await worker.terminate();
+    child.kill('SIGKILL');
+    await ended;
   };
   try {
-    const ready = await nextReply(worker, signal);
+    const ready = await ask(child, { file, external } satisfies WebModel, signal);
+    if ('error' in ready) throw new WebFailure(ready.error);
     const inputs = 'inputs' in ready ? ready.inputs : [];
     return {
       close,
       async run(batch) {
-        const answer = nextReply(worker, signal);
         const request: WebRequest = Object.fromEntries(inputs.map((name) => [name, batch[name] as Tensor]));
-        worker.postMessage(request);
-        const reply = await answer;
+        const reply = await ask(child, request, signal);
         if ('logits' in reply) return reply.logits;
         throw new WebFailure('error' in reply ? reply.error : 'it started twice');
       },
@@ -49,27 +62,20 @@ export async function openWebSession(file: string, signal: AbortSignal): Promise
 /** The runtime could not load or run a model. */
 export class WebFailure extends Error {}
 
-function nextReply(worker: Worker, signal: AbortSignal): Promise<WebReply> {
+function ask(child: ChildProcess, message: WebModel | WebRequest, signal: AbortSignal): Promise<WebReply> {
   const listening = new AbortController();
   return new Promise<WebReply>((resolve, reject) => {
-    const onError = (error: Error) => reject(new WebFailure(error.message, { cause: error }));
-    const onExit = (code: number) => reject(internal(`the thread of onnxruntime-web ended with code ${code}`));
+    const onExit = (code: number | null, name: string | null) =>
+      reject(internal(`the process of onnxruntime-web ended with ${name ?? `code ${code}`}`));
     const onAbort = () => reject(signal.reason as Error);
-    worker.on('message', resolve).on('error', onError).on('exit', onExit);
+    child.on('message', resolve).on('error', reject).on('exit', onExit);
     signal.addEventListener('abort', onAbort);
     listening.signal.addEventListener('abort', () => {
-      worker.off('message', resolve).off('error', onError).off('exit', onExit);
+      child.off('message', resolve).off('error', reject).off('exit', onExit);
       signal.removeEventListener('abort', onAbort);
     });
+    // An error of sending is followed by the exit.
+    if (child.connected) child.send(message, () => undefined);
+    else onExit(child.exitCode, child.signalCode);
   }).finally(() => listening.abort());
-}
-
-/** From compiled files, or from TypeScript sources, for which tsx has to be registered in every thread. */
-function startThread(workerData: WebThreadData): Worker {
-  // What the runtime prints is not for the user: stdout may carry JSON.
-  const options = { workerData, stdout: true, stderr: true };
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./web-thread.js', import.meta.url), options);
-  const [tsx, entry] = [import.meta.resolve('tsx/esm/api'), new URL('./web-thread.ts', import.meta.url).href];
-  const source = `import(${JSON.stringify(tsx)}).then((tsx) => (tsx.register(), import(${JSON.stringify(entry)})))`;
-  return new Worker(source, { eval: true, ...options });
 }

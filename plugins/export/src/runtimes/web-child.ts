@@ -1,14 +1,15 @@
-/** The thread that runs one ONNX file on ONNX Runtime's WebAssembly build. */
+/** The script of the process that runs one ONNX file on ONNX Runtime's WebAssembly build. */
 import { readFile } from 'node:fs/promises';
-import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { Tensor } from 'kdx/graph';
 
-export interface WebThreadData {
+/** The first message to the process. */
+export interface WebModel {
   readonly file: string;
   /** Weights beside the file, and the name that the model has for them. */
   readonly external: { readonly path: string; readonly file: string } | undefined;
 }
 
+/** Every other message: the inputs of a run. */
 export type WebRequest = Readonly<Record<string, Tensor>>;
 
 /** The first one tells the inputs of the model, each of the others answers a request. */
@@ -36,26 +37,40 @@ interface OrtSession {
 }
 
 const packageName: string = 'onnxruntime-web';
-const port = parentPort as MessagePort;
-const { file, external } = workerData as WebThreadData;
 
-const ort = (await import(packageName)) as OrtWeb;
-ort.env.logLevel = 'error';
-ort.env.wasm.numThreads = 1;
-const session = await ort.InferenceSession.create(await readFile(file), {
-  executionProviders: ['wasm'],
-  ...(external && { externalData: [{ path: external.path, data: await readFile(external.file) }] }),
-});
-
-port.on('message', (request: WebRequest) => {
-  run(request).then(
-    (reply) => port.postMessage(reply),
-    (error: unknown) => port.postMessage({ error: String(error) } satisfies WebReply),
+// A terminal sends Ctrl-C to both processes; it is the parent that decides when to end.
+process.on('SIGINT', () => undefined);
+process.on('disconnect', () => process.exit());
+process.once('message', (model: WebModel) => {
+  void open(model).then(
+    ({ run, inputs }) => {
+      process.on('message', (request: WebRequest) => void run(request).catch(failure).then(reply));
+      reply({ inputs });
+    },
+    (error: unknown) => reply(failure(error)),
   );
 });
-port.postMessage({ inputs: session.inputNames } satisfies WebReply);
 
-async function run(request: WebRequest): Promise<WebReply> {
+function reply(message: WebReply): void {
+  process.send?.(message);
+}
+
+function failure(error: unknown): WebReply {
+  return { error: error instanceof Error ? error.message : String(error) };
+}
+
+async function open({ file, external }: WebModel) {
+  const ort = (await import(packageName)) as OrtWeb;
+  ort.env.logLevel = 'error';
+  ort.env.wasm.numThreads = 1;
+  const session = await ort.InferenceSession.create(await readFile(file), {
+    executionProviders: ['wasm'],
+    ...(external && { externalData: [{ path: external.path, data: await readFile(external.file) }] }),
+  });
+  return { inputs: session.inputNames, run: (request: WebRequest) => runOnce(ort, session, request) };
+}
+
+async function runOnce(ort: OrtWeb, session: OrtSession, request: WebRequest): Promise<WebReply> {
   const feeds = Object.entries(request).map(
     ([name, { dtype, data, dims }]) => [name, new ort.Tensor(dtype, data, dims)] as const,
   );
