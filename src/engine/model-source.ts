@@ -1,4 +1,4 @@
-/** A model on its way to ONNX Runtime: as bytes, or as a file when it is too large for one protobuf message. */
+/** A model on its way to ONNX Runtime: as bytes, or as a file when it is large. */
 import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -6,8 +6,11 @@ import { fileError } from '../files/index.ts';
 import { byteLength, type Model } from '../graph/index.ts';
 import { encodeModel, writeModel } from '../onnx/index.ts';
 
-/** Weights above this many bytes take the way over a file; protobuf ends at 2 GiB, and ONNX Runtime maps files. */
-const IN_MEMORY_LIMIT = 1.5e9;
+/**
+ * Weights above this many bytes take the way over a file: ONNX Runtime maps it, while bytes are copied three times, and
+ * protobuf ends at 2 GiB. Windows cannot delete a file that is mapped.
+ */
+const IN_MEMORY_LIMIT = process.platform === 'win32' ? 1.5e9 : 6.4e7;
 
 /**
  * Calls `use` with the bytes of a model, which are its own, or with the path of its file.

@@ -6,7 +6,14 @@ import type { Engine } from 'kdx/engine';
 import type { Fidelity } from './fidelity.ts';
 import type { TaskMetrics } from './manifest.ts';
 import { exportedLogits, type Parity } from './parity.ts';
-import { checkRuntimes, type Answers, type Gate, type RuntimeCheck, type RuntimeOptions } from './runtimes/index.ts';
+import {
+  nodeCheck,
+  startWeb,
+  type Answers,
+  type Gate,
+  type RuntimeCheck,
+  type RuntimeOptions,
+} from './runtimes/index.ts';
 import { tuneFile, type TuneOptions, type TuningRecord } from './tune/index.ts';
 
 export interface CheckedFile<T extends Parity | Fidelity = Parity | Fidelity> {
@@ -46,18 +53,23 @@ export async function checkFile<T extends Parity | Fidelity>(
   const answersOf = async (classifier: Classifier): Promise<Answers> => {
     return { ...wanted, found: await exportedLogits(classifier, wanted.texts, { progress, signal }) };
   };
-  const { answers, ...checked } = await withEngine(async (engine) => {
-    const classifier = await openClassifier(source, engine);
-    const answers = await answersOf(classifier);
-    const parity = gate(answers);
-    const metrics = data && (await measureTask(classifier, data, options));
-    return { answers, parity, ...(metrics && { metrics }) };
-  });
-  const runtimes = await checkRuntimes(file, source, answers, gate, options);
-  if (!tune) return { path, ...checked, runtimes };
-  const tunedGate = async (classifier: Classifier) => gate(await answersOf(classifier));
-  const tuning = await withEngine((engine) => tuneFile(source, tune, { ...options, engine, path, gate: tunedGate }));
-  return { path, ...checked, runtimes, tuning };
+  const web = startWeb(file, source, wanted.texts, options);
+  try {
+    const { answers, ...checked } = await withEngine(async (engine) => {
+      const classifier = await openClassifier(source, engine);
+      const answers = await answersOf(classifier);
+      const parity = gate(answers);
+      const metrics = data && (await measureTask(classifier, data, options));
+      return { answers, parity, ...(metrics && { metrics }) };
+    });
+    const runtimes = [nodeCheck(answers), await web.result(answers, gate)];
+    if (!tune) return { path, ...checked, runtimes };
+    const tunedGate = async (classifier: Classifier) => gate(await answersOf(classifier));
+    const tuning = await withEngine((engine) => tuneFile(source, tune, { ...options, engine, path, gate: tunedGate }));
+    return { path, ...checked, runtimes, tuning };
+  } finally {
+    await web.close();
+  }
 }
 
 /** @throws KdxError `label-mismatch` */

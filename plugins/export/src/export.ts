@@ -168,12 +168,13 @@ export async function exportModel(
   const smallPath = `onnx/${quantize?.scheme.quantizer.fileName}.onnx`;
   return replaceFolder(out, async (dir) => {
     const models = new Map([[modelPath, model], ...(small ? [[smallPath, small.model] as const] : [])]);
-    await writeLayout(dir, models, source, options.externalData ?? 'auto');
-    // Hashed while other threads compute.
-    const hashing = Promise.all([describeSource(source), describeFiles(dir, await filesIn(dir))]);
-    hashing.catch(() => undefined);
     const texts = data ? limitExamples(data.dev, MOST_SENTENCES, 0) : paritySentences;
-    const expected = await withEngine((engine) => referenceLogits(source, texts, { engine, progress, signal }));
+    // Written and hashed while other threads compute.
+    const writing = inBackground(writeLayout(dir, models, source, options.externalData ?? 'auto'));
+    const expected = await withEngine((engine) => referenceLogits(source, texts, { engine, progress, signal })).finally(
+      () => writing,
+    );
+    const hashing = inBackground(Promise.all([describeSource(source), describeFiles(dir, await filesIn(dir))]));
     const wanted = { texts, expected };
     const check = <T extends Parity | Fidelity>(path: string, gate: Gate<T>) =>
       checkFile(dir, path, gate, wanted, options);
@@ -193,6 +194,12 @@ export async function exportModel(
     const sharing = sharedWeights(model.graph);
     return { out, files, parameters, sharing, ...checked, ...(quantized && { quantized }) };
   });
+}
+
+/** A failure is that of whoever waits for it; until then it is not unhandled. */
+function inBackground<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined);
+  return work;
 }
 
 /**

@@ -33,7 +33,7 @@ export interface RuntimeOptions {
   readonly signal: AbortSignal;
 }
 
-/** It takes one thread and about four times as long as onnxruntime-node. */
+/** It takes one thread and some ten times as long as onnxruntime-node. */
 const WEB_SENTENCES = 16;
 const WEB_BATCH = 4;
 /** Browsers are given less; running more takes long, so it must be asked for. */
@@ -46,36 +46,71 @@ export function checkPresent({ runtimes }: Pick<RuntimeOptions, 'runtimes'>): vo
   if (runtimes?.includes('wasm')) requireWebPackage('--runtimes wasm');
 }
 
-/**
- * @param source of the exported folder
- * @param answers of onnxruntime-node, which have passed the gate
- * @throws KdxError `parity-failed`: another runtime answers otherwise, or cannot run the file
- */
-export async function checkRuntimes(
-  file: string,
-  source: ClassifierSource,
-  answers: Answers,
-  gate: Gate<Parity | Fidelity>,
-  options: RuntimeOptions,
-): Promise<RuntimeCheck[]> {
-  const node = { name: 'onnxruntime-node', version: kdxVersions()['onnxruntime-node'] as string } as const;
-  return [
-    { ...node, ...measureAnswers(answers.expected, answers.found) },
-    await checkWeb(file, source, answers, gate, options),
-  ];
+/** What onnxruntime-node has answered. */
+export function nodeCheck({ expected, found }: Answers): RuntimeCheck {
+  const version = kdxVersions()['onnxruntime-node'] as string;
+  return { name: 'onnxruntime-node', version, ...measureAnswers(expected, found) };
 }
 
-async function checkWeb(
+/** A file that runs on WebAssembly while onnxruntime-node is at work. */
+export interface WebCheck {
+  /**
+   * @param answers of onnxruntime-node, which have passed the gate
+   * @throws KdxError `parity-failed`: WebAssembly answers otherwise, or cannot run the file
+   */
+  result(answers: Answers, gate: Gate<Parity | Fidelity>): Promise<RuntimeCheck>;
+  /** Ends what is under way. */
+  close(): Promise<void>;
+}
+
+/** @param source of the exported folder */
+export function startWeb(
   file: string,
   source: ClassifierSource,
-  answers: Answers,
-  gate: Gate<Parity | Fidelity>,
-  { runtimes, progress, signal }: RuntimeOptions,
-): Promise<RuntimeCheck> {
-  const found = findWebPackage();
-  const web: Runtime = { name: 'onnxruntime-web', ...(found && { version: found.version }) };
+  texts: Answers['texts'],
+  options: RuntimeOptions,
+): WebCheck {
+  const { progress, signal } = options;
+  const closing = new AbortController();
+  const some = texts.slice(0, WEB_SENTENCES);
+  const running = answerOnWeb(file, source, some, options, AbortSignal.any([signal, closing.signal]));
+  // Whoever waits for it gets the failure; until then it is not unhandled.
+  running.catch(() => undefined);
+  return {
+    async result(answers, gate) {
+      progress.start('logits of the exported file, on WebAssembly', some.length);
+      const outcome = await running;
+      progress.update(some.length);
+      progress.end();
+      if ('skipped' in outcome) return outcome;
+      const { found, ...web } = outcome;
+      const [expected, onNode] = [answers.expected, answers.found].map((logits) => firstRows(logits, some.length)) as [
+        Tensor<'float32'>,
+        Tensor<'float32'>,
+      ];
+      gate({ texts: some, expected, found, other: { runtime: titleOf(web), onNode } });
+      return { ...web, ...measureAnswers(expected, found) };
+    },
+    async close() {
+      closing.abort();
+      await running.catch(() => undefined);
+    },
+  };
+}
+
+type WebOutcome = Runtime & ({ readonly found: Tensor<'float32'> } | { readonly skipped: string });
+
+async function answerOnWeb(
+  file: string,
+  source: ClassifierSource,
+  texts: Answers['texts'],
+  { runtimes }: RuntimeOptions,
+  signal: AbortSignal,
+): Promise<WebOutcome> {
+  const installed = findWebPackage();
+  const web: Runtime = { name: 'onnxruntime-web', ...(installed && { version: installed.version }) };
   if (runtimes && !runtimes.includes('wasm')) return { ...web, skipped: 'not asked for' };
-  if (!found) return { ...web, skipped: 'not installed' };
+  if (!installed) return { ...web, skipped: 'not installed' };
   const bytes = await modelBytes(file);
   if (bytes > WEB_BYTES)
     return { ...web, skipped: `${(bytes / 1e9).toFixed(1)} GB of weights do not fit the memory of WebAssembly` };
@@ -84,24 +119,22 @@ async function checkWeb(
       ...web,
       skipped: `${Math.round(bytes / 1e6)} MB is much for it; --runtimes node,wasm runs it all the same`,
     };
-  const texts = answers.texts.slice(0, WEB_SENTENCES);
-  const first = (logits: Tensor<'float32'>) => firstRows(logits, texts.length);
-  const [expected, onNode] = [first(answers.expected), first(answers.found)];
-  const runtime = `onnxruntime-web ${found.version} (wasm)`;
   try {
-    const logits = await webLogits(file, source, texts, { progress, signal });
-    gate({ texts, expected, found: logits, other: { runtime, onNode } });
-    return { ...web, ...measureAnswers(expected, logits) };
+    return { ...web, found: await webLogits(file, source, texts, signal) };
   } catch (error) {
     if (!(error instanceof WebFailure)) throw error;
     if (/bad_alloc|out of memory|\bOOM\b|could not allocate|allocation failed/i.test(error.message))
       return { ...web, skipped: `out of memory: ${error.message}` };
     throw new KdxError(
       'parity-failed',
-      `the exported model does not run on ${runtime}, so it was not written: ${error.message}`,
+      `the exported model does not run on ${titleOf(web)}, so it was not written: ${error.message}`,
       { suggestions: ['--runtimes node leaves this runtime out'], exitCode: 1, cause: error },
     );
   }
+}
+
+function titleOf({ version }: Runtime): string {
+  return `onnxruntime-web ${version} (wasm)`;
 }
 
 /** float32 [texts, labels] */
@@ -109,7 +142,7 @@ async function webLogits(
   file: string,
   source: ClassifierSource,
   texts: Answers['texts'],
-  { progress, signal }: Pick<RuntimeOptions, 'progress' | 'signal'>,
+  signal: AbortSignal,
 ): Promise<Tensor<'float32'>> {
   const { labels, maxPositions: maxLength } = source.config;
   const session = await openWebSession(file, signal);
@@ -119,8 +152,7 @@ async function webLogits(
       maxLength,
       logits: (examples, more) => computeLogits(session.run, examples, { labels: labels.length, maxLength, ...more }),
     };
-    const label = 'logits of the exported file, on WebAssembly';
-    return await exportedLogits(classifier, texts, { batch: WEB_BATCH, label, progress, signal });
+    return await exportedLogits(classifier, texts, { batch: WEB_BATCH, signal });
   } finally {
     await session.close();
   }
