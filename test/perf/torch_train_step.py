@@ -7,12 +7,14 @@ It is a server, so that its steps can be interleaved with those of another execu
 of standard input with one JSON line, and says nothing unasked:
     step N   N steps              {"seconds": [s1, ..., sN], "loss": the last step's}
     info     what is measured     {"torch": ..., "transformers": ..., "threads": ..., ...}
+    memory   peak of the process  {"bytes": ...}
     quit     ends; so does the end of input
 Warm it up with a few steps before counting. Needs torch and transformers; no network.
 """
 
 import argparse
 import json
+import resource
 import sys
 import time
 
@@ -100,10 +102,12 @@ def main():
                 answer = steps(int(count))
             case ["info"]:
                 answer = info()
+            case ["memory"]:
+                answer = {"bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
             case ["quit"]:
                 break
             case _:
-                answer = {"error": f"expected 'step N', 'info' or 'quit', found {line.strip()!r}"}
+                answer = {"error": f"expected 'step N', 'info', 'memory' or 'quit', found {line.strip()!r}"}
         print(json.dumps(answer), flush=True)
 
 

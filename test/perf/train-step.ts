@@ -4,7 +4,9 @@
  * with --python PATH, with PyTorch.
  *
  *   node --conditions=source --import tsx test/perf/train-step.ts [--python PATH] [--attention eager|sdpa]
- *     [--dropout P] [--rounds N] [--threads N] [--backend auto|capi|binding]
+ *     [--dropout P] [--rounds N] [--threads N] [--backend auto|capi|binding] [--memory]
+ *
+ * --memory leaves the raw products out, and tells the peak memory of either process.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -29,6 +31,7 @@ const { values: flags } = parseArgs({
     steps: { type: 'string', default: '2' },
     threads: { type: 'string', default: '2' },
     backend: { type: 'string', default: 'auto' },
+    memory: { type: 'boolean', default: false },
   },
 });
 const dropout = Number(flags.dropout);
@@ -176,6 +179,7 @@ async function matmulCeiling(engine: Engine): Promise<Subject> {
 
 interface Server {
   readonly run: Subject;
+  memory(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -188,11 +192,12 @@ async function torchServer(python: string): Promise<Server> {
     child.stdin.write(`${line}\n`);
     const { value, done } = await lines.next();
     if (done) throw new Error('the PyTorch process ended');
-    return JSON.parse(value) as { seconds: number[] };
+    return JSON.parse(value) as { seconds: number[]; bytes: number };
   };
   console.log(JSON.stringify(await ask('info')));
   return {
     run: async (runs) => (await ask(`step ${runs}`)).seconds.map((seconds) => seconds * 1000),
+    memory: async () => (await ask('memory')).bytes,
     async close() {
       child.stdin.end('quit\n');
       await once(child, 'exit');
@@ -217,7 +222,7 @@ console.log(`${engine.name}; ${engine.device.description}; dropout ${dropout}`);
 const torch = flags.python ? await torchServer(flags.python) : undefined;
 const subjects: [string, Subject][] = [
   ['kdx', await kdxStep(engine)],
-  ['matmul', await matmulCeiling(engine)],
+  ...(flags.memory ? [] : [['matmul', await matmulCeiling(engine)] as [string, Subject]]),
   ...(torch ? [['torch', torch.run] as [string, Subject]] : []),
 ];
 for (const [, run] of subjects) await run(3);
@@ -238,6 +243,10 @@ for (const other of ['matmul', 'torch']) {
         3,
       )}`,
     );
+}
+if (flags.memory) {
+  console.log(`kdx      peak ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB`);
+  if (torch) console.log(`torch    peak ${((await torch.memory()) / 2 ** 20).toFixed(0)} MiB`);
 }
 await torch?.close();
 await engine.close();
