@@ -1,8 +1,9 @@
-/** A tiny distillation to be killed, in a process of its own: argument, as JSON, what `run` takes; goes on where it was. */
-import { openEngine } from '../../src/engine/index.ts';
+/** A tiny distillation to be killed, in a process of its own: what `run` takes, as JSON, and a device; goes on where it was. */
+import { openEngine, type DeviceKind } from '../../src/engine/index.ts';
 import { run, tinyData, type TinyRun } from './tiny-run.ts';
 
 const given = JSON.parse(process.argv[2] as string) as TinyRun;
+const device = (process.argv[3] ?? 'cpu') as DeviceKind;
 let stage = '';
 const progress = {
   start: (label: string) => void (stage = label),
@@ -10,6 +11,6 @@ const progress = {
   message: () => undefined,
   end: () => undefined,
 };
-const engine = await openEngine({ device: 'cpu', threads: 1 });
+const engine = await openEngine({ device, threads: 1 });
 await run(engine, { ...given, data: await tinyData(), resume: true, progress });
 await engine.close();
