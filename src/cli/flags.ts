@@ -1,6 +1,7 @@
 /** Flags that several commands share. Where a recipe holds the default, the flag has none: undefined means not given. */
 import { Flags } from '@oclif/core';
 import { KdxError } from '../errors/index.ts';
+import { deviceFlag } from './device-flag.ts';
 
 type NumberRange = { readonly min?: number; readonly max?: number };
 
@@ -19,12 +20,11 @@ export const numberFlag = Flags.custom<number, NumberRange>({
 
 /** Where and how graphs are run. */
 export const deviceFlags = {
-  device: Flags.option({
-    options: ['auto', 'cpu', 'cuda', 'webgpu'] as const,
-    default: 'auto' as const,
-    summary: 'Device to run on; auto takes the best one found (see kdx doctor).',
+  device: deviceFlag(),
+  tf32: Flags.boolean({
+    summary: 'On CUDA: float32 products in TensorFloat-32, faster and less exact.',
     helpGroup: 'DEVICE',
-  })(),
+  }),
   engine: Flags.option({
     options: ['ort', 'tfjs'] as const,
     default: 'ort' as const,

@@ -1,6 +1,7 @@
 /** What commands are made of. */
 export * from './command.ts';
 export * from './data-source.ts';
+export * from './device-flag.ts';
 export * from './engine.ts';
 export * from './failure.ts';
 export * from './flags.ts';

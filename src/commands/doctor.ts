@@ -18,8 +18,10 @@ export class Doctor extends KdxCommand<typeof Doctor, Surroundings> {
     const { versions, memoryBytes, devices, backend, optional } = found;
     const lines = ['Versions', ...Object.entries(versions).map(([name, version]) => entry(name, version))];
     lines.push('', 'Devices');
-    for (const { kind, available, reason, suggestions } of devices)
+    for (const { kind, available, reason, suggestions, all } of devices) {
       lines.push(...item(kind, available, reason, available ? [] : suggestions));
+      if (all && all.length > 1) lines.push(...all.map((name, i) => entry(`  ${kind}:${i}`, name)));
+    }
     lines.push(entry('memory', formatBytes(memoryBytes)));
     lines.push('', 'Executor', entry(backend.name, backend.reason));
     lines.push('', 'Optional');

@@ -1,9 +1,8 @@
 /** Memory of tensors through the C API, with the OrtValue that describes it: in this process, or on a GPU. */
 import { allocate, byteLength, elementCount, type DType, type Tensor } from '../graph/index.ts';
 import { typeAndDims } from './capi-session.ts';
-import type { DeviceType } from './driver.ts';
 import { elementCode, shapeOf, type OrtApi, type Pointer } from './ort-api.ts';
-import type { DeviceMemory } from './webgpu-memory.ts';
+import type { DeviceMemory } from './device-memory.ts';
 
 /** Values of the enums in onnxruntime_c_api.h. */
 export const DEVICE_ALLOCATOR = 0;
@@ -20,7 +19,7 @@ export interface HostBlock {
 interface DeviceBlock {
   readonly tensor?: undefined;
   readonly value: Pointer;
-  readonly dtype: DeviceType;
+  readonly dtype: DType;
   readonly dims: readonly number[];
 }
 
@@ -61,7 +60,7 @@ export function openBlocks(api: OrtApi, device?: DeviceMemory): Blocks {
   const empty: Blocks['empty'] = (dtype, dims) =>
     of({ dtype, dims, data: allocate(dtype as 'float32', elementCount(dims)) });
   const release: Blocks['release'] = (block) => block && api.release('ReleaseValue', block.value);
-  const onDevice = (place: DeviceMemory, dtype: DeviceType, dims: readonly number[]): DeviceBlock => ({
+  const onDevice = (place: DeviceMemory, dtype: DType, dims: readonly number[]): DeviceBlock => ({
     value: place.create(dtype, dims),
     dtype,
     dims,

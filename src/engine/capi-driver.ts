@@ -3,10 +3,11 @@ import { internal } from '../errors/index.ts';
 import type { Dim, Tensor, ValueInfo } from '../graph/index.ts';
 import { ARENA_ALLOCATOR, MEMORY_TYPE_DEFAULT, openBlocks, type Block, type HostBlock } from './capi-blocks.ts';
 import { createSession, LOG_FATAL, signatureOf } from './capi-session.ts';
+import { openDeviceMemory } from './device-memory.ts';
 import type { GpuData, OrtDriver, SessionSettings } from './driver.ts';
+import { openGpuProvider } from './gpu-provider.ts';
 import { NULL, type OrtApi, type Pointer } from './ort-api.ts';
 import type { RunCall } from './protocol.ts';
-import { openWebgpuMemory } from './webgpu-memory.ts';
 
 interface Variable {
   current: Block;
@@ -26,7 +27,7 @@ export interface CapiDriver extends OrtDriver {
   readonly runOptions: Pointer;
 }
 
-/** @param gpu compute by WebGPU, and keep variables there; default: on the CPU */
+/** @param gpu compute there, and keep variables there; default: on the CPU */
 export function openCapiDriver(api: OrtApi, gpu?: GpuData): CapiDriver {
   const environment = api.get('CreateEnv', LOG_FATAL, 'kdx');
   // One arena for all sessions: they run one after the other, and each step graph would keep its own at full size.
@@ -35,9 +36,11 @@ export function openCapiDriver(api: OrtApi, gpu?: GpuData): CapiDriver {
   const runOptions = api.get('CreateRunOptions');
   const sessions = new Map<number, LoadedSession>();
   const variables = new Map<number, Variable>();
+  const provider = gpu && openGpuProvider(api, environment, gpu);
   const newSession = (model: Uint8Array | string, settings: SessionSettings) =>
-    createSession(api, environment, model, settings, gpu !== undefined);
-  const device = gpu && openWebgpuMemory(api, (model) => newSession(model, copierSettings), gpu.copiers);
+    createSession(api, environment, model, settings, provider);
+  const device =
+    gpu && provider && openDeviceMemory(api, provider, (model) => newSession(model, copierSettings), gpu.copiers);
   const blocks = openBlocks(api, device);
 
   const variableOf = (id: number): Variable => {
@@ -137,7 +140,7 @@ export function openCapiDriver(api: OrtApi, gpu?: GpuData): CapiDriver {
           pointer,
           outputs: new Map(signature.outputs.map((output) => [output.name, output])),
           names: new Map(names.map((name) => [name, Buffer.from(`${name}\0`)])),
-          // WebGPU does not allow one buffer to be read and written by the same node.
+          // WebGPU does not allow one buffer to be read and written by the same node; on CUDA it was never tried.
           inPlace: settings.inPlace && !device,
         });
         return signature;
@@ -165,6 +168,7 @@ export function openCapiDriver(api: OrtApi, gpu?: GpuData): CapiDriver {
       for (const id of [...sessions.keys()]) releaseSession(id);
       for (const id of [...variables.keys()]) dropVariable(id);
       device?.release();
+      provider?.release();
       blocks.close();
       api.release('ReleaseRunOptions', runOptions);
       api.release('ReleaseMemoryInfo', arena);

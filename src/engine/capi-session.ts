@@ -2,21 +2,22 @@
 import type { ValueInfo } from '../graph/index.ts';
 import { flushesDenormals } from './denormals.ts';
 import type { SessionSettings } from './driver.ts';
+import type { GpuProvider } from './gpu-provider.ts';
 import { elementTypeOf, NULL, type OrtApi, type Pointer } from './ort-api.ts';
 import type { Signature } from './protocol.ts';
-import { appendWebgpu } from './webgpu-memory.ts';
 
 /** Values of the enums in onnxruntime_c_api.h. */
 export const LOG_FATAL = 4;
 const SEQUENTIAL = 0;
 const optimizationLevels = { disabled: 0, basic: 1, extended: 2, all: 99 } as const;
 
+/** @param gpu where it computes; without it, on the CPU */
 export function createSession(
   api: OrtApi,
   environment: Pointer,
   model: Uint8Array | string,
   settings: SessionSettings,
-  webgpu: boolean,
+  gpu: GpuProvider | undefined,
 ): Pointer {
   const options = api.get('CreateSessionOptions');
   try {
@@ -36,9 +37,9 @@ export function createSession(
       'optimization.disable_specified_optimizers': settings.disabledOptimizers.join(';'),
     };
     for (const [key, value] of Object.entries(entries)) api.call('AddSessionConfigEntry', options, key, value);
-    if (webgpu) {
+    if (gpu) {
       if (!settings.cpuFallback) api.call('AddSessionConfigEntry', options, 'session.disable_cpu_ep_fallback', '1');
-      appendWebgpu(api, options);
+      gpu.append(options);
     }
     return typeof model === 'string'
       ? api.get('CreateSession', environment, model, options)

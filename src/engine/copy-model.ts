@@ -1,8 +1,7 @@
 /** Models of one node that copies: the worker's first session, and its way to move tensors to a GPU and back. */
 import { modelOf, type DType } from '../graph/index.ts';
 import { encodeModel } from '../onnx/index.ts';
-import { deviceTypes, type GpuData } from './driver.ts';
-import type { Vulkan } from './vulkan.ts';
+import { webgpuTypes, type Copiers, type GpuData } from './driver.ts';
 
 /** From `x` to `y`, encoded. @param shape undefined for any */
 export function copyModel(dtype: DType, shape?: readonly number[]): Uint8Array {
@@ -18,10 +17,14 @@ export function copyModel(dtype: DType, shape?: readonly number[]): Uint8Array {
   return encodeModel(model).bytes;
 }
 
-export function gpuData({ loader, besideDriver }: Pick<Vulkan, 'loader' | 'besideDriver'>): GpuData {
-  const copiers = Object.fromEntries(deviceTypes.map((dtype) => [dtype, copyModel(dtype)]));
-  return {
-    ...(loader !== undefined && besideDriver && { preload: loader }),
-    copiers: copiers as GpuData['copiers'],
-  };
+/** Element types that a GPU holds by CUDA. */
+const cudaTypes = [
+  ...(['float32', 'float16', 'float64', 'bool'] as const),
+  ...(['int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64'] as const),
+] satisfies readonly DType[];
+
+/** For each element type that variables on such a GPU may have. */
+export function copiersFor(kind: GpuData['kind']): Copiers {
+  const types = kind === 'cuda' ? cudaTypes : webgpuTypes;
+  return Object.fromEntries(types.map((dtype) => [dtype, copyModel(dtype)]));
 }

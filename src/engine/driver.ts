@@ -1,4 +1,5 @@
 /** The drivers over ONNX Runtime, whichever way they talk to it: what they take and give. */
+import type { DType } from '../graph/index.ts';
 import type { SessionOptions } from './engine.ts';
 import type { Driver } from './protocol.ts';
 
@@ -29,17 +30,22 @@ export interface OrtReady {
   readonly runOptions: bigint;
 }
 
-/** Element types of variables that live on a GPU; the rest stays in the memory of the process. */
-export const deviceTypes = ['float32', 'float16', 'int32', 'uint32'] as const;
-export type DeviceType = (typeof deviceTypes)[number];
+/** Element types of variables that live on a GPU by WebGPU; the rest stays in the memory of the process. */
+export const webgpuTypes = ['float32', 'float16', 'int32', 'uint32'] as const satisfies readonly DType[];
 
-/** What a driver on the WebGPU provider needs beyond one on the CPU. */
-export interface GpuData {
-  /** The Vulkan loader, where ONNX Runtime would not find it by its name. */
-  readonly preload?: string;
-  /** Models of one Identity node, of any shape, by element type: they move tensors to the GPU and back. */
-  readonly copiers: Readonly<Record<DeviceType, Uint8Array>>;
-}
+/** Models of one Identity node, of any shape, by the element types that the GPU holds: they move tensors there and back. */
+export type Copiers = Readonly<Partial<Record<DType, Uint8Array>>>;
+
+/** What a driver on a GPU needs beyond one on the CPU. */
+export type GpuData = {
+  /** Libraries that ONNX Runtime would not find by their names, each after those that it needs. */
+  readonly preload: readonly string[];
+  readonly copiers: Copiers;
+} & (
+  | { readonly kind: 'webgpu' }
+  /** `index` is CUDA's number of the device. */
+  | { readonly kind: 'cuda'; readonly index: number; readonly tf32: boolean }
+);
 
 /** What the worker opens its driver with. */
 export interface OrtData {
@@ -47,6 +53,6 @@ export interface OrtData {
   readonly library: string;
   /** Any small model; see denormals.ts. */
   readonly probe: Uint8Array;
-  /** Compute by WebGPU; without it, on the CPU. */
+  /** Compute there; without it, on the CPU. */
   readonly gpu?: GpuData;
 }

@@ -11,11 +11,15 @@ export interface DeviceInfo {
   /** One line: why this one, and why the ones before it were not taken. */
   readonly reason: string;
   readonly threads: number;
+  /** Memory of the GPU, in bytes, where it can be asked. */
+  readonly memoryBytes?: number;
 }
 
 export interface EngineOptions {
   /** Intra-op threads; default: physical cores. */
   readonly threads?: number;
+  /** CUDA: products of float32 matrices in TensorFloat-32, faster, with 10 bits of mantissa; default false. */
+  readonly tf32?: boolean;
 }
 
 export interface SessionOptions {

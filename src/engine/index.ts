@@ -1,7 +1,7 @@
 /** Executors: run graphs on a device, with tensors that stay there. */
 export type * from './engine.ts';
 export { openEngine, probeDevices, type OpenOptions, type Probe } from './open.ts';
-export type { DeviceReport } from './devices.ts';
+export type { DeviceReport } from './device-report.ts';
 export type { Backend } from './driver.ts';
 export type { Driver, DriverModule, RunCall, Signature } from './protocol.ts';
 export { moduleBeside, startHost, type Host } from './host.ts';

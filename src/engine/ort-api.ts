@@ -1,6 +1,6 @@
 /**
  * The C API of ONNX Runtime through koffi. The functions are found by their place in struct OrtApi, an append-only table
- * (onnxruntime/core/session/onnxruntime_c_api.cc, "DO NOT MODIFY ABOVE"); all used here are in it since version 12 or before.
+ * (onnxruntime/core/session/onnxruntime_c_api.cc, "DO NOT MODIFY ABOVE"); all used here are in it since version 16 or before.
  */
 import type { DType } from '../graph/index.ts';
 import { internal } from '../errors/index.ts';
@@ -56,7 +56,12 @@ const statusFunctions = {
   AddSessionConfigEntry: [130, [p, 'str', 'str']],
   CreateAllocator: [131, [p, p, p]],
   CreateAndRegisterAllocator: [144, [p, p, p]],
+  CreateArenaCfgV2: [164, [p, p, 'size_t', p]],
+  SessionOptionsAppendExecutionProvider_CUDA_V2: [204, [p, p]],
+  CreateCUDAProviderOptions: [205, [p]],
+  UpdateCUDAProviderOptions: [206, [p, p, p, 'size_t']],
   SessionOptionsAppendExecutionProvider: [216, [p, 'str', p, p, 'size_t']],
+  CreateAndRegisterAllocatorV2: [259, [p, 'str', p, p, p, p, 'size_t']],
 } as const;
 
 /** Functions that free an object and return nothing. */
@@ -70,6 +75,8 @@ const releaseFunctions = {
   ReleaseTensorTypeAndShapeInfo: 99,
   ReleaseSessionOptions: 100,
   ReleaseAllocator: 132,
+  ReleaseArenaCfg: 157,
+  ReleaseCUDAProviderOptions: 208,
 } as const;
 
 type Argument = Pointer | number | string | ArrayBufferView;

@@ -7,7 +7,7 @@ import { hostedEngine, loadError } from './hosted-engine.ts';
 import { withSource } from './model-source.ts';
 
 export function ortEngine(name: string, device: DeviceInfo, host: Host<OrtSource, OrtReady>): Engine {
-  const explain = (what: string, error: unknown) => deviceError(device.kind, what, error);
+  const explain = (what: string, error: unknown) => deviceError(device, what, error);
   return hostedEngine({
     name,
     device,

@@ -19,13 +19,13 @@ export const open: DriverModule<OrtData, OrtSource, OrtReady>['open'] = async (d
 
 async function openDriver({ backend, library, gpu }: OrtData): Promise<{ driver: OrtDriver; ready: OrtReady }> {
   if (backend === 'binding') {
-    if (gpu?.preload !== undefined) preload(await koffiLoaded(), gpu.preload);
+    if (gpu && gpu.preload.length > 0) preload(await koffiLoaded(), gpu.preload);
     const { openBindingDriver } = await import('./binding-driver.ts');
     return { driver: openBindingDriver(gpu), ready: { runOptions: 0n } };
   }
   const koffi = await koffiLoaded();
   koffi.config({ sync_stack_size: STACK_BYTES });
-  if (gpu?.preload !== undefined) preload(koffi, gpu.preload);
+  if (gpu) preload(koffi, gpu.preload);
   flushDenormals(koffi);
   const [{ openCapiDriver }, { openOrtApi }] = await Promise.all([import('./capi-driver.ts'), import('./ort-api.ts')]);
   const driver = openCapiDriver(openOrtApi(koffi, library), gpu);
@@ -42,9 +42,9 @@ async function koffiLoaded(): Promise<Koffi> {
   return koffi;
 }
 
-/** A library under its own name, so that ONNX Runtime finds it by that wherever it lies. */
-function preload(koffi: Koffi, path: string): void {
-  preloaded.push(koffi.load(path));
+/** Libraries under their own names, so that ONNX Runtime finds them by these wherever they lie. */
+function preload(koffi: Koffi, paths: readonly string[]): void {
+  for (const path of paths) preloaded.push(koffi.load(path));
 }
 
 /** Gives ONNX Runtime the occasion to set this thread itself, which it takes once in a process. */

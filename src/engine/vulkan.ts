@@ -10,6 +10,9 @@ const adapterTypes = ['other', 'integrated', 'discrete', 'virtual', 'software'] 
 export interface Adapter {
   readonly name: string;
   readonly type: (typeof adapterTypes)[number];
+  /** Numbers of the maker and of the model, by the PCI registry where the adapter is a card. */
+  readonly vendorId: number;
+  readonly deviceId: number;
 }
 
 export interface Vulkan {
@@ -97,15 +100,20 @@ function manifestProblem(manifest: string): string | undefined {
 
 /** VkInstanceCreateInfo with everything left at 0 but the type of the structure, which is 1. */
 const INSTANCE_INFO_BYTES = 64;
-/** VkPhysicalDeviceProperties: 824 bytes; the type of the device at 16, its name, of at most 256 bytes, at 20. */
+/** VkPhysicalDeviceProperties: 824 bytes; maker at 8, model at 12, type at 16, the name, of at most 256 bytes, at 20. */
 const PROPERTIES_BYTES = 1024;
+const VENDOR_OFFSET = 8;
+const DEVICE_OFFSET = 12;
 const TYPE_OFFSET = 16;
 const NAME_OFFSET = 20;
 const NAME_BYTES = 256;
 const MOST_ADAPTERS = 16;
 
-/** Adapters of all drivers, the ones first that Dawn, ONNX Runtime's WebGPU, takes first. */
-function listAdapters(koffi: Koffi, loader: string): Adapter[] {
+/**
+ * Adapters of all drivers, the ones first that Dawn, ONNX Runtime's WebGPU, takes first. The loader reads the variables of
+ * this process anew each time.
+ */
+export function listAdapters(koffi: Koffi, loader: string): Adapter[] {
   const p = 'void *';
   const library = koffi.load(loader);
   const createInstance = library.func('vkCreateInstance', 'int', [p, p, p]);
@@ -124,7 +132,12 @@ function listAdapters(koffi: Koffi, loader: string): Adapter[] {
     const properties = Buffer.alloc(PROPERTIES_BYTES);
     describe(device, properties);
     const name = properties.toString('utf8', NAME_OFFSET, NAME_OFFSET + NAME_BYTES).replace(/\0.*$/s, '');
-    return { name, type: adapterTypes[properties.readUInt32LE(TYPE_OFFSET)] ?? 'other' };
+    return {
+      name,
+      type: adapterTypes[properties.readUInt32LE(TYPE_OFFSET)] ?? 'other',
+      vendorId: properties.readUInt32LE(VENDOR_OFFSET),
+      deviceId: properties.readUInt32LE(DEVICE_OFFSET),
+    };
   });
   destroyInstance(instance[0], null);
   const order = ['discrete', 'integrated', 'virtual', 'other', 'software'];

@@ -1,6 +1,6 @@
 /** Tensors on a GPU through onnxruntime-node: moved there and back by sessions of one Identity node. */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { deviceTypes, type DeviceType, type GpuData } from './driver.ts';
+import { webgpuTypes, type GpuData } from './driver.ts';
 
 /** Where a session leaves its outputs. */
 export type OutputLocation = NonNullable<InferenceSession.SessionOptions['preferredOutputLocation']>;
@@ -17,18 +17,18 @@ export const onGpu = ({ location }: OrtTensor) => location === 'gpu-buffer';
 
 /** Whether the GPU keeps tensors of this kind. */
 export function isGpuTensor({ type, size }: Pick<OrtTensor, 'type' | 'size'>): boolean {
-  return (deviceTypes as readonly string[]).includes(type) && size > 0;
+  return (webgpuTypes as readonly string[]).includes(type) && size > 0;
 }
 
 /** @param create makes a session that copies `x` to `y`, from an encoded model */
 export function openGpuTensors(
   create: (model: Uint8Array, location: OutputLocation) => Promise<InferenceSession>,
-  { copiers }: GpuData,
+  { copiers }: Pick<GpuData, 'copiers'>,
 ): GpuTensors {
   const sessions = new Map<string, Promise<InferenceSession>>();
   const copy = async (x: OrtTensor, location: 'cpu' | 'gpu-buffer'): Promise<OrtTensor> => {
     const key = `${x.type} ${location}`;
-    const session = sessions.get(key) ?? create(copiers[x.type as DeviceType], location);
+    const session = sessions.get(key) ?? create(copiers[x.type] as Uint8Array, location);
     sessions.set(key, session);
     const { y } = await (await session).run({ x });
     return y as OrtTensor;
@@ -46,7 +46,7 @@ export function openGpuTensors(
 export function outputLocations({ outputMetadata }: InferenceSession): OutputLocation {
   return Object.fromEntries(
     outputMetadata.map((output) => {
-      const stays = output.isTensor && (deviceTypes as readonly string[]).includes(output.type);
+      const stays = output.isTensor && (webgpuTypes as readonly string[]).includes(output.type);
       return [output.name, stays ? 'gpu-buffer' : 'cpu'] as const;
     }),
   );

@@ -42,8 +42,7 @@ describe('command lines', () => {
     usage(
       'an unknown device',
       ['finetune', '--out', '@out', '--device', 'gpu'],
-      '--device=gpu',
-      'auto, cpu, cuda, webgpu',
+      "--device: expected one of auto, cpu, cuda, webgpu, or of several GPUs cuda:1, found 'gpu'",
     ),
     usage('a number that is none', [...finetuning, '--lr', 'fast'], "--lr: expected a number, found 'fast'"),
     usage('a number out of range', ['finetune', '--out', '@out', '--epochs', '0'], '--epochs', '1'),

@@ -67,7 +67,10 @@ test('mistakes in the command line exit with 2 and say what to type', async () =
 test("oclif's complaints are told as kdx tells errors", async () => {
   const cases: readonly [words: string[], message: RegExp][] = [
     [[], /^missing required flag --outcome$/],
-    [['--outcome=ok', '--device=gpu'], /^Expected --device=gpu to be one of: auto, cpu, cuda, webgpu$/],
+    [
+      ['--outcome=ok', '--device=gpu'],
+      /^--device: expected one of auto, cpu, cuda, webgpu, or of several GPUs cuda:1, found 'gpu'$/,
+    ],
     [['--outcome=ok', '--threads=two'], /^--threads: Expected an integer but received: two$/],
     [['--outcome=ok', '--lr=fast'], /^--lr: expected a number, found 'fast'$/],
     [['--outcome=ok', '--lr=2'], /^--lr: expected at most 1, found 2$/],

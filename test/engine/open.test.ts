@@ -1,8 +1,5 @@
 /** Choice of device and of the way to ONNX Runtime. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { openEngine, probeDevices, type Processor } from '../../src/engine/index.ts';
 import { chooseDevice, reportDevices } from '../../src/engine/devices.ts';
@@ -42,38 +39,21 @@ test('a device that cannot be used is an error that names what is missing', asyn
   });
 });
 
-const vulkan = () => ({ loader: undefined, besideDriver: false, drivers: [], problem: 'none', adapters: undefined });
-
-test('reports tell apart what is there and what is not', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'kdx-test-'));
-  const library = { version: '1.30.0', folder, path: join(folder, 'libonnxruntime.so.1') };
-  const cuda = () => {
-    const reports = reportDevices({ library, processor, vulkan, platform: 'linux', folders: [folder] });
-    assert.throws(() => chooseDevice('cuda', reports, 4), { code: 'device-unavailable' });
-    return reports.find(({ kind }) => kind === 'cuda')!;
-  };
-  assert.match(
-    cuda().reason,
-    /missing: libonnxruntime_providers_shared.so .*libonnxruntime_providers_cuda.so .*libcuda.so.1 /,
-  );
-  assert.ok(cuda().suggestions.some((line) => line.includes('ONNXRUNTIME_NODE_INSTALL=true')));
-  for (const file of ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'])
-    await writeFile(join(folder, file), '');
-  assert.match(cuda().reason, /missing: libcuda.so.1 \(NVIDIA driver\), libcudnn.so.9 \(cuDNN 9\)$/);
-  for (const file of ['libcuda.so.1', 'libcudnn.so.9']) await writeFile(join(folder, file), '');
-  assert.equal(cuda().reason, 'kdx does not compute on it yet');
-  const mac = reportDevices({ library, processor, vulkan, platform: 'darwin', folders: [] });
-  assert.match(mac[0]!.reason, /ONNX Runtime has no cuda provider for darwin/);
-  assert.deepEqual(mac[2], {
-    kind: 'cpu',
-    available: true,
-    onlyByName: false,
-    name: 'Abacus 3',
-    reason: 'Abacus 3, 4 cores, 4 threads, avx2',
-    suggestions: [],
-  });
-  assert.equal(chooseDevice('cpu', mac, 2).reason, 'as asked');
-  await rm(folder, { recursive: true });
+test('the CPU is always there', () => {
+  const nothing = () => assert.fail('nobody asked for it');
+  const surroundings = { processor, cuda: nothing, vulkan: nothing, selectAdapter: nothing };
+  const reports = reportDevices(surroundings, { device: 'cpu' });
+  assert.deepEqual(reports, [
+    {
+      kind: 'cpu',
+      available: true,
+      onlyByName: false,
+      name: 'Abacus 3',
+      reason: 'Abacus 3, 4 cores, 4 threads, avx2',
+      suggestions: [],
+    },
+  ]);
+  assert.equal(chooseDevice({ device: 'cpu' }, reports, 2).reason, 'as asked');
 });
 
 test('wrong options', async () => {
@@ -82,6 +62,10 @@ test('wrong options', async () => {
       code: 'invalid-option',
       message: /threads must be a whole number/,
     });
+  for (const index of [-1, 0.5, NaN])
+    await assert.rejects(openEngine({ device: 'webgpu', index }), { code: 'invalid-option', message: /whole number/ });
+  for (const device of ['auto', 'cpu'] as const)
+    await assert.rejects(openEngine({ device, index: 1 }), { code: 'invalid-option', message: /takes no number/ });
   process.env.KDX_ENGINE = 'bindings';
   try {
     await assert.rejects(openEngine(), { code: 'invalid-option', message: /"bindings" is not known/ });

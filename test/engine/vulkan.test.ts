@@ -5,9 +5,11 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { chooseDevice, reportDevices, type DeviceReport } from '../../src/engine/devices.ts';
+import { chooseDevice, reportDevices, type Surroundings } from '../../src/engine/devices.ts';
 import type { Processor } from '../../src/engine/index.ts';
 import { loadKoffi, type Koffi } from '../../src/engine/library.ts';
+import type { Cuda } from '../../src/engine/cuda.ts';
+import type { DeviceReport } from '../../src/engine/device-report.ts';
 import { findVulkan, type Adapter, type Vulkan } from '../../src/engine/vulkan.ts';
 import { withoutKoffi } from '../support/backends.ts';
 import { softwareVulkan, useSoftwareVulkan } from '../support/software-vulkan.ts';
@@ -80,20 +82,36 @@ const processor: Processor = {
   flags: ['avx2'],
 };
 
-function reports(vulkan: Partial<Vulkan>, platform: NodeJS.Platform = 'linux', architecture = 'x64'): DeviceReport[] {
+const noCuda: Cuda = {
+  files: { folder: '/p', runtime: undefined, provider: undefined, problems: [] },
+  libraries: [],
+  driver: undefined,
+  problems: [{ what: 'everything', tries: [] }],
+};
+const selectAdapter = (index: number) => ({ variables: { CHOSEN: String(index) } });
+
+function reports(...[vulkan, platform, architecture]: Parameters<typeof surroundingsOf>): DeviceReport[] {
+  return reportDevices(surroundingsOf(vulkan, platform, architecture));
+}
+
+function surroundingsOf(
+  vulkan: Partial<Vulkan>,
+  platform: NodeJS.Platform = 'linux',
+  architecture = 'x64',
+): Surroundings {
   const nothing: Vulkan = { loader: undefined, besideDriver: false, drivers: [], problem: '', adapters: undefined };
-  return reportDevices({
-    library: { version: '1.30.0', folder, path: join(folder, 'libonnxruntime.so.1') },
+  return {
     processor: { ...processor, architecture },
+    cuda: () => noCuda,
     vulkan: () => ({ ...nothing, ...vulkan }),
+    selectAdapter,
     platform,
-    folders: [folder],
-  });
+  };
 }
 
 describe('webgpu as a device', () => {
-  const gpu: Adapter = { name: 'Loom 9000', type: 'discrete' };
-  const slow: Adapter = { name: 'PaperShader', type: 'software' };
+  const gpu: Adapter = { name: 'Loom 9000', type: 'discrete', vendorId: 1, deviceId: 2 };
+  const slow: Adapter = { name: 'PaperShader', type: 'software', vendorId: 3, deviceId: 4 };
   const found = (...adapters: Adapter[]): Partial<Vulkan> => ({ loader: '/l', drivers: ['/d.json'], adapters });
   const webgpu = (...args: Parameters<typeof reports>) => reports(...args).find(({ kind }) => kind === 'webgpu')!;
 
@@ -106,7 +124,7 @@ describe('webgpu as a device', () => {
     assert.equal(webgpu(found()).reason, 'no adapter: /d.json found none');
     assert.equal(webgpu(found(gpu), 'linux', 'arm64').reason, 'ONNX Runtime has no webgpu provider for linux/arm64');
     for (const report of [bare, webgpu(found()), webgpu(found(gpu), 'linux', 'arm64')])
-      assert.throws(() => chooseDevice('webgpu', [report], 4), {
+      assert.throws(() => chooseDevice({ device: 'webgpu' }, [report], 4), {
         code: 'device-unavailable',
         exitCode: 1,
         message: `device webgpu is not available: ${report.reason}`,
@@ -114,24 +132,44 @@ describe('webgpu as a device', () => {
   });
 
   test('a GPU is taken by auto, a software adapter only by name', () => {
-    const fast = chooseDevice('auto', reports(found(gpu, slow)), 4);
+    const fast = chooseDevice({ device: 'auto' }, reports(found(gpu, slow)), 4);
     assert.deepEqual([fast.kind, fast.description], ['webgpu', 'webgpu (Loom 9000, 4 threads)']);
-    assert.match(fast.reason, /^cuda: [^;]+; missing: [^;]+$/);
-    assert.equal(webgpu(found(gpu, slow)).reason, 'Loom 9000 (discrete GPU; not used: PaperShader)');
-    const cpu = chooseDevice('auto', reports(found(slow)), 4);
+    assert.equal(fast.reason, 'cuda: missing: everything');
+    assert.equal(webgpu(found(gpu, slow)).reason, 'Loom 9000 (discrete GPU; not used: webgpu:1 PaperShader)');
+    const cpu = chooseDevice({ device: 'auto' }, reports(found(slow)), 4);
     assert.equal(cpu.kind, 'cpu');
     const note = 'PaperShader (a software adapter, for tests: auto does not take it)';
     assert.ok(cpu.reason.endsWith(`; webgpu: ${note}`), cpu.reason);
-    assert.equal(chooseDevice('webgpu', reports(found(slow)), 4).reason, `as asked: ${note}`);
-    assert.equal(chooseDevice('webgpu', reports(found(gpu)), 4).reason, 'as asked');
+    assert.equal(chooseDevice({ device: 'webgpu' }, reports(found(slow)), 4).reason, `as asked: ${note}`);
+    assert.equal(chooseDevice({ device: 'webgpu' }, reports(found(gpu)), 4).reason, 'as asked');
+  });
+
+  test('an adapter by its number, which ONNX Runtime takes under some variables', () => {
+    const wanted = { device: 'webgpu', index: 1 } as const;
+    const [second] = reportDevices(surroundingsOf(found(gpu, slow)), wanted) as [DeviceReport];
+    assert.deepEqual(second.variables, { CHOSEN: '1' });
+    assert.equal(second.name, 'PaperShader');
+    assert.equal(chooseDevice(wanted, [second], 4).description, 'webgpu:1 (PaperShader, 4 threads)');
+    const [first] = reportDevices(surroundingsOf(found(gpu, slow)), { device: 'webgpu', index: 0 }) as [DeviceReport];
+    assert.deepEqual([first.name, first.variables], ['Loom 9000', { CHOSEN: '0' }]);
+    const [unnumbered] = reportDevices(surroundingsOf(found(gpu, slow)), { device: 'webgpu' }) as [DeviceReport];
+    assert.equal(unnumbered.variables, undefined);
+    const absent = { device: 'webgpu', index: 2 } as const;
+    assert.throws(() => chooseDevice(absent, reportDevices(surroundingsOf(found(gpu, slow)), absent), 4), {
+      code: 'device-unavailable',
+      message: 'device webgpu:2 is not available: there is no webgpu:2: webgpu:0 is Loom 9000, webgpu:1 is PaperShader',
+      suggestions: ['use --device webgpu:0', 'use --device webgpu:1', 'use --device cpu'],
+    });
+    const [unseen] = reportDevices(surroundingsOf({ loader: '/l', drivers: ['/d.json'] }), wanted) as [DeviceReport];
+    assert.match(unseen.reason, /^webgpu:1 cannot be chosen: Vulkan; its adapters cannot be looked at/);
   });
 
   test('adapters that cannot be looked at are not taken by auto', () => {
     const unseen = reports({ loader: '/l', drivers: ['/d.json'] });
-    assert.equal(chooseDevice('auto', unseen, 4).kind, 'cpu');
-    assert.equal(chooseDevice('webgpu', unseen, 4).kind, 'webgpu');
+    assert.equal(chooseDevice({ device: 'auto' }, unseen, 4).kind, 'cpu');
+    assert.equal(chooseDevice({ device: 'webgpu' }, unseen, 4).kind, 'webgpu');
     assert.match(webgpu({}, 'darwin', 'arm64').reason, /^Metal; .* was not tried on it$/);
-    assert.equal(chooseDevice('auto', reports({}, 'win32'), 4).kind, 'cpu');
+    assert.equal(chooseDevice({ device: 'auto' }, reports({}, 'win32'), 4).kind, 'cpu');
   });
 });
 
@@ -192,4 +230,38 @@ describe('a process with a broken Vulkan goes on', { skip: withoutKoffi }, () =>
         assert.match(reason, refusal);
       }
   });
+
+  const several = skip || (!existsSync(mock) && 'there is no mock driver');
+  for (const backend of ['capi', 'binding'])
+    test(`an adapter of several by its number, ${backend}`, { skip: several }, async () => {
+      const files = [await write(`several/${backend}.json`, manifest(mock)), software].join(':');
+      /** In a process of its own, as ONNX Runtime looks for adapters once. */
+      const said = async (script: string) => {
+        const { code, stdout, stderr } = await runChild(
+          `process.env.VK_DRIVER_FILES = ${JSON.stringify(files)};
+           const { openEngine } = await import('./src/engine/index.ts');
+           const open = (index) => openEngine({ device: 'webgpu', index, backend: '${backend}' });
+           const failure = (index) => open(index).then(() => 'none', ({ message }) => message);
+           ${script}`,
+        );
+        assert.equal(code, 0, `a crash has no exit code: ${stderr}`);
+        return JSON.parse(stdout) as string[];
+      };
+      const [mockRefused] = await said('console.log(JSON.stringify([await failure(0)]))');
+      assert.match(mockRefused!, /webgpu:0 .*ONNX Runtime refuses Vulkan Mock Device: /);
+      const [absent, description, data, again, variable] = await said(
+        `const said = [await failure(2)];
+         const engine = await open(1);
+         const w = await engine.store({ dtype: 'float32', dims: [2], data: Float32Array.of(3, 4) });
+         said.push(engine.device.description, [...(await engine.read([w]))[0].data].join());
+         await engine.close();
+         said.push(await failure(0), process.env.VK_DRIVER_FILES);
+         console.log(JSON.stringify(said));`,
+      );
+      assert.match(absent!, /there is no webgpu:2: webgpu:0 is Vulkan Mock Device, webgpu:1 is SwiftShader/);
+      assert.match(description!, /^webgpu:1 \(SwiftShader/);
+      assert.equal(data, '3,4');
+      assert.match(again!, /it has looked for adapters before in this process/);
+      assert.equal(variable, files);
+    });
 });

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { openCapiDriver } from '../../src/engine/capi-driver.ts';
-import { gpuData } from '../../src/engine/copy-model.ts';
-import { libraryFolders } from '../../src/engine/devices.ts';
+import { copiersFor } from '../../src/engine/copy-model.ts';
 import type { SessionSettings } from '../../src/engine/driver.ts';
 import { openEngine, type OpenOptions } from '../../src/engine/index.ts';
 import { loadKoffi, nativeLibrary } from '../../src/engine/library.ts';
+import { libraryFolders } from '../../src/engine/library-folders.ts';
 import { openOrtApi } from '../../src/engine/ort-api.ts';
 import { findVulkan } from '../../src/engine/vulkan.ts';
 import { elementCount, numbersOf, tensorOf, type ValueInfo } from '../../src/graph/index.ts';
@@ -65,7 +65,7 @@ describe('a training by webgpu', { skip }, () => {
       if (name === 'CreateTensorWithDataAsOrtValue') hostTensors++;
       return api.get(name, ...args);
     };
-    const driver = openCapiDriver({ ...api, get }, gpuData(vulkan));
+    const driver = openCapiDriver({ ...api, get }, { kind: 'webgpu', preload: [], copiers: copiersFor('webgpu') });
     const { model } = tinyStep();
     const isState = ({ name }: ValueInfo) => /^(moment[12]\/|bert\.|classifier\.)/.test(name);
     const tensor = ({ dtype, shape }: ValueInfo, value = 0) =>
