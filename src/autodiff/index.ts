@@ -1,2 +1,3 @@
 /** Differentiation of graphs. */
+export { withReaders } from './recompute.ts';
 export * from './reverse.ts';

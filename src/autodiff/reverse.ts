@@ -10,19 +10,69 @@ import {
   type OpEntry,
   type Value,
 } from '../ops/index.ts';
+import { recomputed, segmentsOf, type Recomputed, type Segment } from './recompute.ts';
+
+/** What the walk knows. */
+interface Walk {
+  readonly g: GraphBuilder;
+  /** Names of all values that depend on those of interest. */
+  readonly active: ReadonlySet<string>;
+  /** Gradients so far, by value. */
+  readonly grads: Map<string, Value>;
+  readonly wrt: ReadonlySet<string>;
+  /** Terms of the gradients of interest since the last recomputation. */
+  readonly terms: Value[];
+}
 
 /**
  * Appends the backward pass of a scalar loss and returns its gradients with respect to `wrt`, in order; undefined
  * where the loss does not depend on a value. Each gradient has the shape of its value.
  */
 export function gradients(g: GraphBuilder, loss: Value, wrt: readonly Value[]): (Value | undefined)[] {
+  return gradientsRecomputing(g, loss, wrt, () => undefined).gradients;
+}
+
+/**
+ * The same with a backward pass that computes values of the forward pass again, from what successive calls of one name
+ * read. The calls that are differentiated first keep their values, which are still there.
+ * @param nameOf undefined for calls whose values are kept
+ * @returns also what is called twice: the built graph has to pass through `withReaders`
+ */
+export function gradientsRecomputing(
+  g: GraphBuilder,
+  loss: Value,
+  wrt: readonly Value[],
+  nameOf: (call: Call) => string | undefined,
+): { readonly gradients: (Value | undefined)[]; readonly segments: readonly Recomputed[] } {
   if (loss.shape.length !== 0) throw internal(`the loss must be a scalar, ${loss.name} has [${loss.shape.join(',')}]`);
   const forward = [...g.calls];
   const active = reachable(forward, wrt);
   const grads = new Map<string, Value>();
+  const walk: Walk = { g, active, grads, wrt: new Set(wrt.map(({ name }) => name)), terms: [] };
   if (active.has(loss.name)) grads.set(loss.name, g.scalar(1));
-  for (const call of forward.reverse()) backward(g, call, active, grads);
-  return wrt.map((value) => grads.get(value.name));
+  const segments: Recomputed[] = [];
+  let isFirst = true;
+  for (const segment of segmentsOf(forward, nameOf).reverse()) {
+    const dys = segment.calls.flatMap(({ outputs }) => outputs.flatMap(({ name }) => grads.get(name) ?? []));
+    if (dys.length === 0) continue;
+    const second = segment.name !== undefined && !isFirst ? recomputedAfter(walk, segment, dys) : undefined;
+    if (segment.name !== undefined) isFirst = false;
+    if (second) segments.push(second);
+    for (const call of [...segment.calls].reverse()) backward(walk, call, (value) => second?.again(value) ?? value);
+  }
+  return { gradients: wrt.map((value) => grads.get(value.name)), segments };
+}
+
+/** All gradients of what came later are complete then, so that what they needed can be forgotten. */
+function recomputedAfter({ g, wrt, terms }: Walk, segment: Segment, dys: readonly Value[]): Recomputed {
+  return g.scope('recomputed', () =>
+    recomputed(
+      g,
+      segment,
+      [...dys, ...terms.splice(0)],
+      (value) => wrt.has(value.name) || g.constantOf(value) !== undefined,
+    ),
+  );
 }
 
 /** Names of all values that depend on `wrt` through differentiable inputs. */
@@ -38,7 +88,8 @@ function reachable(calls: readonly Call[], wrt: readonly Value[]): Set<string> {
   return names;
 }
 
-function backward(g: GraphBuilder, call: Call, active: ReadonlySet<string>, grads: Map<string, Value>): void {
+/** @param again what a rule reads in place of a value of the forward pass */
+function backward({ g, active, grads, wrt, terms }: Walk, call: Call, again: (value: Value) => Value): void {
   const dy = grads.get((call.outputs[0] as Value).name);
   if (call.outputs.slice(1).some((output) => grads.has(output.name)))
     throw internal(`only the first output of ${call.type} can be differentiated`);
@@ -52,8 +103,8 @@ function backward(g: GraphBuilder, call: Call, active: ReadonlySet<string>, grad
   };
   const inputGrads = gradient({
     g,
-    inputs: call.inputs as never,
-    outputs: call.outputs,
+    inputs: call.inputs.map((input) => input && again(input)) as never,
+    outputs: call.outputs.map(again),
     attributes: call.attributes,
     dy,
     needs,
@@ -62,6 +113,7 @@ function backward(g: GraphBuilder, call: Call, active: ReadonlySet<string>, grad
     const grad = inputGrads[i];
     if (!input || !grad || !needs(i)) return;
     const fitted = sumToShape(g, grad, input);
+    if (wrt.has(input.name)) terms.push(fitted);
     const sum = grads.get(input.name);
     grads.set(input.name, sum ? g.add(sum, fitted) : fitted);
   });

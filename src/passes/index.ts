@@ -2,5 +2,6 @@
 export * from './constants.ts';
 export * from './dead.ts';
 export * from './fold.ts';
+export * from './half-products.ts';
 export * from './saturation.ts';
 export * from './sharing.ts';

@@ -14,9 +14,12 @@ import { internal, KdxError } from '../errors/index.ts';
 import { tensorOf, type Tensor } from '../graph/index.ts';
 import { adamwScalars, scheduleFactor, type AdamWOptions, type Schedule } from '../optim/index.ts';
 import type { Progress } from '../progress/index.ts';
+import { hasOverflowed, notFinite } from './finite.ts';
+import { withoutHalf } from './half-support.ts';
+import { firstLossScale, nextLossScale, type LossScale } from './loss-scale.ts';
 import { drawMasks } from './masks.ts';
 import { loadState, saveState, TrainingState, type Position } from './state.ts';
-import { buildStep, slots, type Bucket, type Objective, type Step, type StepOptions } from './step.ts';
+import { buildStep, slots, type Bucket, type Objective, type Precision, type Step, type StepOptions } from './step.ts';
 
 export interface TrainOptions {
   readonly epochs: number;
@@ -32,6 +35,10 @@ export interface TrainOptions {
   readonly evaluate: 'epoch' | 'end' | 'none';
   /** Seconds between two saves of the state. */
   readonly saveEvery: number;
+  /** As in `StepOptions`; default: false. */
+  readonly recompute?: boolean;
+  /** As in `StepOptions`, with dynamic loss scaling; default: float32. */
+  readonly precision?: Precision;
 }
 
 export interface TrainJob {
@@ -77,6 +84,8 @@ export interface FedBatch {
 
 export interface TrainResult {
   readonly steps: number;
+  /** Those of them that were left out because their gradients overflowed float16; absent with float32. */
+  readonly skipped?: number;
   /** Time spent training, over all starts; what was lost by a kill is not in it. */
   readonly seconds: number;
   /** What was kept; without metrics where nothing was measured. */
@@ -84,6 +93,16 @@ export interface TrainResult {
 }
 
 const SESSIONS_KEPT = 12;
+
+/** What all steps of a run have in common. */
+export function stepOptions({ adamw, clipNorm, recompute, precision }: TrainOptions): Omit<StepOptions, 'mode'> {
+  return {
+    adamw,
+    clipNorm: clipNorm || Infinity,
+    ...(recompute !== undefined && { recompute }),
+    ...(precision && { precision }),
+  };
+}
 
 /** Optimizer steps of a run. */
 export function stepCount(
@@ -107,6 +126,8 @@ export async function train(job: TrainJob): Promise<TrainResult> {
   const steps = new StepSessions(job);
   try {
     return await runLoop(job, state, steps, saved?.position ?? { step: 0, seconds: 0, best: undefined });
+  } catch (error) {
+    throw withoutHalf(error, job.options.precision);
   } finally {
     await steps.release();
     await state.free();
@@ -122,7 +143,7 @@ async function runLoop(
   const { options, progress, signal } = job;
   const { perEpoch, total } = stepCount(options, job.examples.count);
   const log = await job.metrics(start.step);
-  let position = start;
+  let position: Position = options.precision === 'float16' ? { lossScale: firstLossScale, ...start } : start;
   const began = Date.now();
   const seconds = () => start.seconds + (Date.now() - began) / 1000;
   let savedAt = began;
@@ -136,19 +157,22 @@ async function runLoop(
   let prepared = start.step < total ? await sessions.prepare(start.step, perEpoch) : undefined;
   while (prepared) {
     const current = prepared;
-    const running = runStep(current, state, scalarFeeds(options, current.step, total));
+    const running = runStep(current, state, scalarFeeds(options, current.step, total, position.lossScale));
     // The next batch is made while this one runs; a failure of the run is reported first.
     running.catch(() => undefined);
     const next = current.step + 1 < total ? await sessions.prepare(current.step + 1, perEpoch) : undefined;
     const values = await running;
     const step = current.step + 1;
-    checkFinite(values, step, position);
+    const overflowed = hasOverflowed(values, step, position);
     seen += current.examples;
-    const entry = { step, epoch: step / perEpoch, learning_rate: rate(options, current.step, total), ...values };
-    await log.append(entry);
-    progress.update(step, { loss: values['loss'] as number, 'examples/s': seen / ((Date.now() - began) / 1000) });
+    const learningRate = rate(options, current.step, total);
+    await log.append({ step, epoch: step / perEpoch, learning_rate: learningRate, ...logged(values, position) });
+    position = { ...position, step, ...scaledOn(position, overflowed) };
+    const { skipped = 0 } = position.lossScale ?? {};
+    if (overflowed) progress.message(`step ${step} left out: gradients overflowed float16 (${skipped} so far)`);
+    const speed = seen / ((Date.now() - began) / 1000);
+    progress.update(step, { loss: values['loss'] as number, 'examples/s': speed, ...(skipped > 0 && { skipped }) });
 
-    position = { ...position, step };
     if (step === total || (step % perEpoch === 0 && options.evaluate === 'epoch')) {
       position =
         options.evaluate === 'none'
@@ -160,28 +184,29 @@ async function runLoop(
     prepared = next;
   }
   progress.end();
-  const { best } = position;
+  const { best, lossScale } = position;
   if (!best) throw internal('the run ended without anything kept');
-  return { steps: position.step, seconds: seconds(), best: { step: best.step, metrics: best.metrics } };
+  return {
+    steps: position.step,
+    ...(lossScale && { skipped: lossScale.skipped }),
+    seconds: seconds(),
+    best: { step: best.step, metrics: best.metrics },
+  };
 }
 
-/** A loss or a gradient norm that is not finite has spoilt the parameters. @throws KdxError `loss-not-finite` */
-function checkFinite(values: Readonly<Record<string, number>>, step: number, position: Position): void {
-  const bad = Object.entries(values).find(([, value]) => !Number.isFinite(value));
-  if (bad) throw notFinite(`the ${bad[0].replace('_', ' ')} became ${bad[1]}`, step, position);
+function scaledOn({ lossScale }: Position, overflowed: boolean): Pick<Position, 'lossScale'> {
+  return lossScale ? { lossScale: nextLossScale(lossScale, overflowed) } : {};
 }
 
-function notFinite(what: string, step: number, { best }: Position, cause?: unknown): KdxError {
-  const kept = best ? `the best checkpoint (step ${best.step}) is kept` : 'no checkpoint had been written yet';
-  return new KdxError('loss-not-finite', `${what} at step ${step}; ${kept}`, {
-    suggestions: ['a lower learning rate (--lr), or a longer warm-up (--set train.warmup=0.2), in a new --out'],
-    cause,
-  });
+/** JSON has no infinite gradient norm. */
+function logged(values: Readonly<Record<string, number>>, { lossScale }: Position): Record<string, number> {
+  const finite = Object.fromEntries(Object.entries(values).filter(([, value]) => Number.isFinite(value)));
+  return { ...finite, ...(lossScale && { loss_scale: lossScale.scale }) };
 }
 
-async function keepLast(job: TrainJob, state: TrainingState, { step, seconds }: Position): Promise<Position> {
+async function keepLast(job: TrainJob, state: TrainingState, position: Position): Promise<Position> {
   await job.saveBest(await state.read(job.objective.parameters.map(({ name }) => name)));
-  return { step, seconds, best: { value: 0, step, metrics: {} } };
+  return { ...position, best: { value: 0, step: position.step, metrics: {} } };
 }
 
 async function evaluateAndKeep(
@@ -211,10 +236,20 @@ function rate(options: TrainOptions, step: number, total: number): number {
   return options.learningRate * scheduleFactor(options.schedule, step, total);
 }
 
-function scalarFeeds(options: TrainOptions, step: number, total: number): Record<string, Tensor> {
-  const scalars = adamwScalars(options.adamw, step + 1, rate(options, step, total));
+/** For every batch of a step, and for the last one, which updates. */
+interface ScalarFeeds {
+  readonly each: Readonly<Record<string, Tensor>>;
+  readonly last: Readonly<Record<string, Tensor>>;
+}
+
+function scalarFeeds(options: TrainOptions, step: number, total: number, lossScale?: LossScale): ScalarFeeds {
+  const updates = step - (lossScale?.skipped ?? 0);
+  const scalars = adamwScalars(options.adamw, updates + 1, rate(options, step, total));
   const scalar = (value: number) => tensorOf('float32', [], [value]);
-  return { step_size: scalar(scalars.stepSize), epsilon: scalar(scalars.epsilon), shrink: scalar(scalars.shrink) };
+  return {
+    each: lossScale ? { loss_scale: scalar(lossScale.scale) } : {},
+    last: { step_size: scalar(scalars.stepSize), epsilon: scalar(scalars.epsilon), shrink: scalar(scalars.shrink) },
+  };
 }
 
 /** A step's graph, loaded. */
@@ -239,13 +274,13 @@ interface PreparedStep {
 async function runStep(
   prepared: PreparedStep,
   state: TrainingState,
-  scalars: Readonly<Record<string, Tensor>>,
+  scalars: ScalarFeeds,
 ): Promise<Record<string, number>> {
   const sums: Record<string, number> = {};
   for (const { session, built, feeds, last } of prepared.batches) {
     const metrics = ['loss', ...built.metrics];
     const results = await session.run({
-      feeds: { ...feeds, ...(last && scalars), ...state.among(session.inputs) },
+      feeds: { ...feeds, ...scalars.each, ...(last && scalars.last), ...state.among(session.inputs) },
       fetch: last ? [...metrics, 'gradient_norm'] : metrics,
       assign: Object.fromEntries(built.writes.map((name) => [slots.next(name), state.variable(name)])),
     });
@@ -294,7 +329,7 @@ class StepSessions {
       const mode = group.length === 1 ? 'update' : last ? 'update-accumulated' : 'accumulate';
       const { session, built } = await this.#session(
         { rows: options.batch, length: batch.length },
-        { adamw: options.adamw, clipNorm: options.clipNorm || Infinity, mode, batches: group.length },
+        { ...stepOptions(options), mode, batches: group.length },
       );
       batches.push({ session, built, last, feeds: this.#feeds(batch, built, [step, index]) });
     }

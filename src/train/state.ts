@@ -6,6 +6,7 @@ import { internal, KdxError } from '../errors/index.ts';
 import { fileExists } from '../files/index.ts';
 import type { Tensor } from '../graph/index.ts';
 import type { Parameter } from '../nn/index.ts';
+import type { LossScale } from './loss-scale.ts';
 import { slots } from './step.ts';
 
 /** Position of a run; everything random is derived from the seed and from this. */
@@ -17,6 +18,8 @@ export interface Position {
   /** Best value of the primary metric so far, and the step at which it was reached. */
   readonly best:
     { readonly value: number; readonly step: number; readonly metrics: Readonly<Record<string, number>> } | undefined;
+  /** With float16 products. */
+  readonly lossScale?: LossScale;
 }
 
 /** Variables of a run by their graph input names. */

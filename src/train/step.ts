@@ -1,6 +1,6 @@
 /** One training step as one graph: forward, loss, gradients, clipping, AdamW; shapes fixed by the bucket. */
 import { internal } from '../errors/index.ts';
-import { gradients } from '../autodiff/index.ts';
+import { gradientsRecomputing, withReaders } from '../autodiff/index.ts';
 import { modelOf, withoutUnreadInputs, type DType, type Model } from '../graph/index.ts';
 import {
   bertInputs,
@@ -10,8 +10,9 @@ import {
   type Parameter,
   type ParameterSource,
 } from '../nn/index.ts';
-import { GraphBuilder, isStatic, type Value } from '../ops/index.ts';
+import { GraphBuilder, isStatic, type Call, type Value } from '../ops/index.ts';
 import { adamwUpdate, clipFactor, globalNorm, type AdamWOptions } from '../optim/index.ts';
+import { withHalfProducts } from '../passes/index.ts';
 
 /** Rows and padded length of a batch. */
 export interface Bucket {
@@ -33,6 +34,9 @@ export interface StepContext {
   /** A further input of the step, fed with each batch. */
   input(name: string, dtype: DType, shape: readonly number[]): Value;
 }
+
+/** Of the operands of matrix products in a step. */
+export type Precision = 'float32' | 'float16';
 
 /** What is trained and towards what. */
 export interface Objective {
@@ -58,6 +62,14 @@ export interface StepOptions {
    */
   readonly mode: 'update' | 'accumulate' | 'update-accumulated';
   readonly batches?: number;
+  /** Compute the inner values of encoder layers again in the backward pass, to the same bits: less memory, more time. */
+  readonly recompute?: boolean;
+  /**
+   * `float16`: matrix products on float16 operands; parameters, moments and all else stay float32. The step has the further
+   * input `loss_scale`, a power of two, and leaves all state as it is when gradients overflow: its `gradient_norm` is not
+   * finite then.
+   */
+  readonly precision?: Precision;
   readonly float?: 'float32' | 'float64';
 }
 
@@ -103,6 +115,11 @@ function maskedDropout(g: GraphBuilder, sites: DropoutSite[]): Dropout {
   };
 }
 
+/** The encoder layer that a call belongs to, by the scope in which layers are built. */
+function layerOf({ outputs }: Call): string | undefined {
+  return /^.*\blayer\.\d+(?=\/)/.exec(outputs[0]?.name ?? '')?.[0];
+}
+
 /** Builds the step of an objective for one bucket. */
 export function buildStep(objective: Objective, bucket: Bucket, options: StepOptions): Step {
   const g = new GraphBuilder(options.float ?? 'float32');
@@ -127,15 +144,17 @@ export function buildStep(objective: Objective, bucket: Bucket, options: StepOpt
     }),
   );
   const all = [...parameters.values()];
-  const grads = g.scope('backward', () =>
-    gradients(
+  const lossScale = options.precision === 'float16' ? g.input('loss_scale', g.float, []) : undefined;
+  const { gradients, segments } = g.scope('backward', () =>
+    gradientsRecomputing(
       g,
-      loss,
+      lossScale ? g.mul(loss, lossScale) : loss,
       all.map(({ read }) => read),
+      options.recompute ? layerOf : () => undefined,
     ),
   );
   const reached = all.flatMap((entry, i) => {
-    const gradient = grads[i];
+    const gradient = gradients[i];
     return gradient ? [{ ...entry, gradient }] : [];
   });
   if (reached.length === 0) throw internal('the loss depends on no parameter');
@@ -143,9 +162,11 @@ export function buildStep(objective: Objective, bucket: Bucket, options: StepOpt
   g.output('loss', loss);
   for (const [name, value] of Object.entries(metrics)) g.output(name, value);
   const writes = g.scope('optimizer', () =>
-    options.mode === 'accumulate' ? accumulate(g, reached) : update(g, reached, options),
+    options.mode === 'accumulate' ? accumulate(g, reached) : update(g, reached, options, lossScale),
   );
-  const graph = withoutUnreadInputs(g.build('step'));
+  const plain = withoutUnreadInputs(g.build('step'));
+  const read = options.recompute ? withReaders(plain, segments) : plain;
+  const graph = lossScale ? withHalfProducts(read) : read;
   const known = new Set(graph.inputs.map((input) => input.name));
   const reads = [
     ...reached.map(({ parameter }) => parameter.name),
@@ -191,18 +212,27 @@ function accumulate(g: GraphBuilder, reached: readonly Reached[]): string[] {
  * Every write depends on the clip factor, hence on every gradient, hence on every read of a parameter: state may be
  * overwritten in place (spec: in-place state is exact only under such a dependency).
  */
-function update(g: GraphBuilder, reached: readonly Reached[], options: StepOptions): string[] {
+function update(
+  g: GraphBuilder,
+  reached: readonly Reached[],
+  options: StepOptions,
+  lossScale: Value | undefined,
+): string[] {
   const accumulated = options.mode === 'update-accumulated';
   const summed = accumulated ? withSums(g, reached) : reached;
   const batches = accumulated ? (options.batches ?? 1) : 1;
-  const norm = g.scale(
-    globalNorm(
-      g,
-      summed.map(({ gradient }) => gradient),
+  const unscaled = (value: Value) => (lossScale ? g.div(value, lossScale) : value);
+  const norm = unscaled(
+    g.scale(
+      globalNorm(
+        g,
+        summed.map(({ gradient }) => gradient),
+      ),
+      1 / batches,
     ),
-    1 / batches,
   );
-  const factor = g.scale(clipFactor(g, norm, options.clipNorm), 1 / batches);
+  const factor = unscaled(g.scale(clipFactor(g, norm, options.clipNorm), 1 / batches));
+  const fits = lossScale && g.op('Less', [norm, g.scalar(Infinity)]);
   g.output('gradient_norm', norm);
   const scalars = {
     stepSize: g.input('step_size', g.float, []),
@@ -210,8 +240,9 @@ function update(g: GraphBuilder, reached: readonly Reached[], options: StepOptio
     shrink: g.input('shrink', g.float, []),
   };
   const writes: string[] = [];
-  const write = (name: string, value: Value) => {
-    g.output(slots.next(name), value);
+  // What stays is the second choice: ONNX Runtime's CPU kernel makes 0 of -0 in the first.
+  const write = (name: string, value: Value, otherwise: Value) => {
+    g.output(slots.next(name), fits ? g.op('Where', [fits, value, otherwise]) : value);
     writes.push(name);
   };
   for (const { parameter, value, gradient } of summed) {
@@ -223,11 +254,11 @@ function update(g: GraphBuilder, reached: readonly Reached[], options: StepOptio
     };
     const clipped = g.mul(gradient, factor);
     const next = adamwUpdate(g, options.adamw, scalars, slot, clipped, isDecayed(parameter));
-    write(name, next.parameter);
-    write(slots.moment1(name), next.moment1);
-    write(slots.moment2(name), next.moment2);
+    write(name, next.parameter, slot.parameter);
+    write(slots.moment1(name), next.moment1, slot.moment1);
+    write(slots.moment2(name), next.moment2, slot.moment2);
     // 0 times something that depends on the factor keeps the order of reads and writes.
-    if (accumulated) write(slots.sum(name), g.mul(clipped, g.scalar(0)));
+    if (accumulated) write(slots.sum(name), g.mul(clipped, g.scalar(0)), g.scalar(0));
   }
   return writes;
 }

@@ -4,12 +4,11 @@ import { checkLabels, checkLength, checkVocabulary } from 'kdx/classifier';
 import type { TaskData, Tokenizer } from 'kdx/data';
 import { KdxError } from 'kdx/errors';
 import { parameterCount, physicalLayers } from 'kdx/nn';
-import type { TrainRecipe } from 'kdx/recipe';
-import { buildStep, stepMemory } from 'kdx/train';
+import { buildStep, stepMemory, stepOptions } from 'kdx/train';
 import { methodNamed } from './methods/index.ts';
 import type { Method, Taps } from './methods/method.ts';
 import { ptpProblems } from './ptp.ts';
-import type { StageRecipe } from './recipe/schema.ts';
+import type { StageRecipe, TrainRecipe } from './recipe/schema.ts';
 import { stageTrain } from './run.ts';
 import { activeLosses, shapesOf, stageHead, stageObjective, stageSteps, trainOptions } from './stage.ts';
 import { cachedTaps, isInStep, studentParameters } from './step-models.ts';
@@ -112,6 +111,8 @@ function stageProblems(stage: StageRecipe, input: PreflightInput): string[] {
   const problems: string[] = [];
   if (stage.data === 'task' && !data) problems.push('it needs labelled examples: --data DIR --task NAME');
   if (stage.data === 'corpus' && corpusSize === undefined) problems.push('it needs plain text: --corpus FILE');
+  if (stage.quantize && input.train.precision === 'float16')
+    problems.push('float16 would round the quantized weights once more: leave out precision, or quantize');
   if (stage.ptp && data) problems.push(...ptpProblems(data.task, stage.ptp));
   const losses = activeLosses(stage).map((loss) => {
     const method = methodNamed(loss.method);
@@ -210,10 +211,9 @@ function plannedStage(stage: StageRecipe, index: number, input: PreflightInput):
   // Pretraining on what the teacher makes of each example asks it about the development examples too.
   const devNumbers = stage.ptp ? (data?.dev.length ?? 0) * widthOf(['logits']) : 0;
   const objective = stageObjective(stage, shapes, teachers, train.dropout);
-  const { adamw, clipNorm } = trainOptions(train);
   const bucket = { rows: train.batch, length: train.maxLength };
   const { resident, peak } = stepMemory(
-    buildStep(objective, bucket, { adamw, clipNorm: clipNorm || Infinity, mode: 'update' }),
+    buildStep(objective, bucket, { ...stepOptions(trainOptions(train)), mode: 'update' }),
   );
   return {
     name: stage.name,

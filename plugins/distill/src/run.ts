@@ -5,12 +5,13 @@ import { datasetHash, encodeExamples, type EncodedExamples, type TaskData, type 
 import { internal } from 'kdx/errors';
 import { fileExists, writeFileAtomic } from 'kdx/files';
 import { parameterCount } from 'kdx/nn';
-import { createRunFolder, type JsonObject, type RunFolder, type TrainRecipe } from 'kdx/recipe';
+import { createRunFolder, type JsonObject, type RunFolder } from 'kdx/recipe';
 import type { Corpus } from './corpus.ts';
 import { tokenCounts, type MaskingVocabulary } from './masking.ts';
 import { methodNamed } from './methods/index.ts';
+import { precisionNotes } from './precision.ts';
 import { ptpLabels, ptpThresholds } from './ptp.ts';
-import type { StageRecipe } from './recipe/schema.ts';
+import type { StageRecipe, TrainRecipe } from './recipe/schema.ts';
 import {
   activeLosses,
   runStage,
@@ -90,7 +91,9 @@ export async function runStages(job: StagedRun): Promise<TrainingResult> {
     resume: job.resume,
   });
   try {
-    for (const warning of [...(data?.warnings ?? []), ...folder.warnings]) progress.message(`note: ${warning}`);
+    const notes = precisionNotes(job.train.precision, job.engine.device.kind);
+    for (const warning of [...(data?.warnings ?? []), ...folder.warnings, ...notes])
+      progress.message(`note: ${warning}`);
     const resultFile = folder.file('result.json');
     const isComplete = await fileExists(resultFile);
     if (isComplete) progress.message(`${job.out} is complete already`);

@@ -9,7 +9,7 @@ import type { Tensor } from 'kdx/graph';
 import { classifierParameters, toCheckpoint, type Parameter } from 'kdx/nn';
 import type { Value } from 'kdx/ops';
 import type { Progress } from 'kdx/progress';
-import type { RunFolder, TrainRecipe } from 'kdx/recipe';
+import type { RunFolder } from 'kdx/recipe';
 import {
   removeState,
   stepCount,
@@ -25,7 +25,7 @@ import type { MaskingVocabulary } from './masking.ts';
 import { methodNamed } from './methods/index.ts';
 import type { DrawnBatch, MethodContext, Shapes } from './methods/method.ts';
 import { ptpLabelNames } from './ptp.ts';
-import type { LossRecipe, StageRecipe } from './recipe/schema.ts';
+import type { LossRecipe, StageRecipe, TrainRecipe } from './recipe/schema.ts';
 import { roundedParameter } from './rounding.ts';
 import { frozenParameters, isInStep, stepModel, stepTeacher, studentParameters, tapInput } from './step-models.ts';
 import { initialize } from './student.ts';
@@ -66,6 +66,8 @@ export interface StageJob extends Surroundings {
 export interface StageResult {
   readonly name: string;
   readonly steps: number;
+  /** Those of them that were left out because gradients overflowed float16; absent with float32. */
+  readonly skipped?: number;
   readonly seconds: number;
   /** Examples seen, all epochs. */
   readonly examples: number;
@@ -89,6 +91,8 @@ export function trainOptions(recipe: TrainRecipe, keep: StageRecipe['keep'] = 'b
     seed: train.seed,
     evaluate: keep === 'last' ? 'none' : train.evaluate,
     saveEvery: train.saveEvery,
+    recompute: train.recompute,
+    precision: train.precision,
   };
 }
 
@@ -215,7 +219,7 @@ export async function runStage(job: StageJob): Promise<{ readonly weights: Weigh
   const options = trainOptions(job.train, recipe.keep);
   const evaluation = await openEvaluation(job);
   try {
-    const { steps, seconds, best } = await train({
+    const { steps, skipped, seconds, best } = await train({
       engine,
       objective,
       initial: initialize(objective.parameters, job.weights, config, job.train.seed),
@@ -246,6 +250,7 @@ export async function runStage(job: StageJob): Promise<{ readonly weights: Weigh
     const result: StageResult = {
       name: recipe.name,
       steps,
+      ...(skipped !== undefined && { skipped }),
       seconds,
       examples: data.train.count * options.epochs,
       bestStep: best.step,

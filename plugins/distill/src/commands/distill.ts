@@ -17,7 +17,7 @@ import { KdxError } from 'kdx/errors';
 import type { JsonObject } from 'kdx/recipe';
 import type { DistillResult } from '../distill.ts';
 import type { Plan } from '../preflight.ts';
-import { augmentedFlag, teacherFlag } from './flags.ts';
+import { augmentedFlag, checkPrecision, stepFlags, stepRecipe, teacherFlag } from './flags.ts';
 import { presetNames, presets } from '../recipe/presets.ts';
 import { renderTraining } from './result.ts';
 
@@ -81,6 +81,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
       helpGroup: 'DATA',
     }),
     ...trainingFlags,
+    ...stepFlags,
     limit: Flags.integer({
       min: 1,
       summary: 'Train on N examples only, chosen by the seed, each class with its share.',
@@ -105,13 +106,14 @@ A run can be stopped at any time; the same command with --resume goes on where i
       set: flags.set,
       flags: {
         ...(isShape && { student: parseStudent(flags.student as string) }),
-        train: trainingRecipe(flags),
+        train: { ...trainingRecipe(flags), ...stepRecipe(flags) },
       },
       studentGiven: studentModel !== undefined,
     });
     const { recipe, problems } = checked;
     if (!recipe || (flags['print-recipe'] && problems.length > 0)) throw invalidRecipe(problems, flags.recipe);
     if (flags['print-recipe']) return { recipe: recipe as unknown as JsonObject };
+    checkPrecision(recipe.train, flags.engine);
     const [{ prepareDistillation, distill, reportedWith }, { trainingData }] = await Promise.all([
       import('../distill.ts'),
       import('../training-data.ts'),
@@ -181,7 +183,7 @@ function planLines({ student, teachers, stages, machineBytes }: Plan): string[] 
         `stage ${stage.name}: ${losses.join(' + ')}, ${stage.examples} examples, ${stage.epochs} epochs, ${stage.steps} steps${inStep}${cached}, ${memory}`,
         ...(stage.memoryBytes > machineBytes
           ? [
-              `note: that is more than the ${formatBytes(machineBytes)} of this machine: a smaller --batch or --max-length`,
+              `note: that is more than the ${formatBytes(machineBytes)} of this machine: --recompute, or a smaller --batch or --max-length`,
             ]
           : []),
       ];

@@ -12,6 +12,7 @@ import {
   withEngine,
 } from 'kdx/cli';
 import type { TrainingResult } from '../run.ts';
+import { checkPrecision, stepFlags, stepRecipe } from './flags.ts';
 import { renderTraining } from './result.ts';
 
 export class Finetune extends KdxCommand<typeof Finetune, TrainingResult> {
@@ -53,6 +54,7 @@ A run can be stopped at any time; the same command with --resume goes on where i
       helpGroup: 'DATA',
     }),
     ...trainingFlags,
+    ...stepFlags,
     ...deviceFlags,
   };
 
@@ -67,8 +69,9 @@ A run can be stopped at any time; the same command with --resume goes on where i
     const recipe = await resolveRecipe(finetuneSchema, {
       file: flags.recipe,
       set: flags.set,
-      flags: { train: trainingRecipe(flags) },
+      flags: { train: { ...trainingRecipe(flags), ...stepRecipe(flags) } },
     });
+    checkPrecision(recipe.train, flags.engine);
     const isPretraining = flags.task === 'mlm';
     if (isPretraining && flags.train === undefined)
       throw new KdxError('invalid-usage', '--task mlm needs a file of plain text', {

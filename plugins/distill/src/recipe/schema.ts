@@ -35,6 +35,16 @@ export const stageSchema = z.strictObject({
 
 export type StageRecipe = z.infer<typeof stageSchema>;
 
+/** Options of a run's training. */
+const runTrainSchema = trainSchema.extend({
+  /** Compute inner values of the student's layers again in the backward pass, to the same bits: less memory, more time. */
+  recompute: z.boolean().default(false),
+  /** Of the operands of matrix products; everything else is float32. */
+  precision: z.enum(['float32', 'float16']).default('float32'),
+});
+
+export type TrainRecipe = z.infer<typeof runTrainSchema>;
+
 export const distillSchema = z
   .strictObject({
     /** The named recipe that this one was made from. */
@@ -42,7 +52,7 @@ export const distillSchema = z
     /** Absent where the student is a checkpoint of its own. */
     student: studentSchema.optional(),
     stages: z.array(stageSchema).nonempty(),
-    train: trainSchema.prefault({}),
+    train: runTrainSchema.prefault({}),
   })
   .superRefine(({ stages }, context) => {
     const complain = (path: (string | number)[], message: string) =>
@@ -64,4 +74,4 @@ export const distillSchema = z
 export type DistillRecipe = z.infer<typeof distillSchema>;
 
 /** A finetune has only the trainer's options. */
-export const finetuneSchema = z.strictObject({ train: trainSchema.prefault({}) });
+export const finetuneSchema = z.strictObject({ train: runTrainSchema.prefault({}) });
