@@ -76,7 +76,9 @@ export interface Engine {
   createSession(model: Model | string, options?: SessionOptions): Promise<Session>;
   /** Puts a tensor on the device; the data is copied. */
   store(value: Tensor): Promise<Variable>;
-  /** Several at once, in order. */
+  /** The same without a copy: the data is the engine's from then on, and must not be used again. */
+  adopt(value: Tensor): Promise<Variable>;
+  /** Several at once, in order; copied. */
   storeAll(values: readonly Tensor[]): Promise<Variable[]>;
   /** Brings variables to the host as copies, after all runs called before. */
   read(variables: readonly Variable[]): Promise<Tensor[]>;

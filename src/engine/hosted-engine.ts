@@ -75,13 +75,12 @@ export function hostedEngine<Source extends readonly unknown[]>(parts: EnginePar
     };
   };
 
-  const storeAll = async (values: readonly Tensor[]): Promise<Variable[]> => {
+  const storeOwn = async (values: readonly Tensor[], own: (value: Tensor) => Tensor): Promise<Variable[]> => {
     for (const value of values) checkLength(value);
     const created = values.map(({ dtype, dims }): Variable => ({ id: ++count, dtype, dims: [...dims] }));
-    const copies = values.map(ownCopy);
     await put(
       created.map((variable) => variable.id),
-      copies,
+      values.map(own),
     );
     for (const variable of created) variables.set(variable.id, variable);
     return created;
@@ -91,8 +90,9 @@ export function hostedEngine<Source extends readonly unknown[]>(parts: EnginePar
     name,
     device,
     createSession,
-    storeAll,
-    store: async (value) => (await storeAll([value]))[0] as Variable,
+    storeAll: (values) => storeOwn(values, ownCopy),
+    store: async (value) => (await storeOwn([value], ownCopy))[0] as Variable,
+    adopt: async (value) => (await storeOwn([value], adopted))[0] as Variable,
     read: async (chosen) => host.call('get', [idsOf(chosen)]),
     async write(chosen, values) {
       const ids = idsOf(chosen);
@@ -134,6 +134,12 @@ function runError(name: string, error: unknown): unknown {
 /** Whether an error came from the runtime, and not from our own checks. */
 function isOfRuntime(error: unknown): error is Error {
   return error instanceof Error && !(error instanceof KdxError) && !error.message.startsWith('internal: ');
+}
+
+/** The tensor itself if its memory can be given away: it holds nothing else. */
+function adopted(value: Tensor): Tensor {
+  const { buffer, byteLength } = value.data as Uint8Array;
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? value : ownCopy(value);
 }
 
 /** A copy whose memory can be given away, whatever the array is a view of. */

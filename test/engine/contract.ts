@@ -178,6 +178,19 @@ export function engineContract(
       assert.deepEqual(await engine.read([b]), [i64([4, 5])]);
     });
 
+    test('a tensor can be given away; one that is part of a larger array is copied', async () => {
+      const whole = f32([1, 2]);
+      const given = await engine.adopt(whole);
+      assert.deepEqual(await values(given), [1, 2]);
+      assert.equal(whole.data.length, 0, 'the memory is gone');
+
+      const large = Float32Array.of(9, 3, 4, 9);
+      const part = await engine.adopt({ dtype: 'float32', dims: [2], data: large.subarray(1, 3) });
+      assert.deepEqual(await values(part), [3, 4]);
+      assert.deepEqual([...large], [9, 3, 4, 9]);
+      await engine.free([given, part]);
+    });
+
     test('calls take effect in their order, across two sessions that share a variable', async () => {
       const [add, double] = await Promise.all([
         engine.createSession(accumulate),
@@ -384,7 +397,10 @@ export function engineContract(
       const { losses, weights } = await train(engine, 6);
       assert.ok((losses.at(-1) as number) < 0.9 * (losses[0] as number), `losses ${losses.join(', ')}`);
       const again = await train(engine, 6);
-      const [first, second] = [[...losses, ...weights], [...again.losses, ...again.weights]];
+      const [first, second] = [
+        [...losses, ...weights],
+        [...again.losses, ...again.weights],
+      ];
       assert.equal(second.length, first.length);
       first.forEach((value, i) => {
         const difference = Math.abs((second[i] as number) - value);

@@ -14,8 +14,12 @@ export interface Reference {
 /** @param checkpoint with a head */
 export async function openReference({ config, weights }: Checkpoint, engine: Engine): Promise<Reference> {
   const parameters = classifierParameters(config, config.labels.length);
-  const variables = await engine.storeAll(
-    parameters.map((parameter) => fromCheckpoint(parameter, weights.get(parameter.name) as Tensor<'float32'>)),
+  const variables = await Promise.all(
+    parameters.map((parameter) => {
+      const kept = weights.get(parameter.name) as Tensor<'float32'>;
+      const value = fromCheckpoint(parameter, kept);
+      return value === kept ? engine.store(value) : engine.adopt(value);
+    }),
   );
   const resident = Object.fromEntries(parameters.map(({ name }, i) => [name, variables[i] as Variable]));
   const sessions = new Map<string, Session>();
