@@ -42,7 +42,7 @@ test('checkpoints and their exports side by side, with data', async () => {
 
   assert.deepEqual(
     [teacher, ...report.students].map(({ name }) => basename(name)),
-    ['teacher', 'student', 'exported', 'model.onnx', 'teacher (2)'],
+    ['teacher', 'student', 'exported', 'exported (2)', 'teacher (2)'],
   );
   for (const model of [teacher, ...report.students]) {
     assert.ok(model.latencyMs.p50 > 0 && model.latencyMs.p50 <= model.latencyMs.p90);

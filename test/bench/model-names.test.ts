@@ -15,7 +15,15 @@ test('names are as short as tells the models apart', () => {
     ],
     [
       ['a/onnx/model.onnx', 'b/onnx/model.onnx'],
-      ['a/onnx/model.onnx', 'b/onnx/model.onnx'],
+      ['a', 'b'],
+    ],
+    [
+      ['config:bert-base', 'a/onnx/model_quantized.onnx', 'b/onnx/model_quantized.onnx', 'c/model.onnx'],
+      ['config:bert-base', 'a/model_quantized', 'b/model_quantized', 'c/model.onnx'],
+    ],
+    [
+      ['a', 'a/onnx/model.onnx'],
+      ['a', 'a (2)'],
     ],
     [
       ['config:bert-base', 'runs/small'],
