@@ -122,6 +122,7 @@ export async function train(job: TrainJob): Promise<TrainResult> {
     saved?.values ?? job.initial,
     job.options.accumulate > 1,
     job.frozen,
+    job.objective.frozen,
   );
   const steps = new StepSessions(job);
   try {

@@ -38,6 +38,7 @@ export class TrainingState {
   /**
    * Moments start at 0; so do gradient sums, which exist with gradient accumulation only.
    * @param frozen constants of the run, by graph input; they are no part of what is read and saved
+   * @param isFrozen parameters that have no moments
    */
   static async create(
     engine: Engine,
@@ -45,14 +46,16 @@ export class TrainingState {
     values: ReadonlyMap<string, Tensor>,
     accumulate: boolean,
     frozen: ReadonlyMap<string, Tensor> = new Map(),
+    isFrozen: (parameter: Parameter) => boolean = () => false,
   ): Promise<TrainingState> {
     const tensors = new Map<string, Tensor>();
     const kinds = [slots.moment1, slots.moment2, ...(accumulate ? [slots.sum] : [])];
-    for (const { name } of parameters) {
+    for (const parameter of parameters) {
+      const { name } = parameter;
       const value = values.get(name) as Tensor<'float32'> | undefined;
       if (!value) throw internal(`no initial value for ${name}`);
       tensors.set(name, value);
-      for (const kind of kinds)
+      for (const kind of isFrozen(parameter) ? [] : kinds)
         tensors.set(kind(name), values.get(kind(name)) ?? { ...value, data: new Float32Array(value.data.length) });
     }
     const trained = [...tensors.keys()];

@@ -43,6 +43,8 @@ export interface Objective {
   /** Trained parameters. Those that the loss does not depend on are left alone: no update, no weight decay. */
   readonly parameters: readonly Parameter[];
   readonly regression: boolean;
+  /** Those that the loss reads and that keep their values, with no gradient, no moments and no decay. Default: none. */
+  readonly frozen?: (parameter: Parameter) => boolean;
   /**
    * What the loss reads in place of a parameter, if anything (its rounded values). The gradient with respect to it is
    * taken as that of the parameter: the straight-through estimator (Bengio et al. 2013, arXiv 1308.3432).
@@ -144,16 +146,17 @@ export function buildStep(objective: Objective, bucket: Bucket, options: StepOpt
     }),
   );
   const all = [...parameters.values()];
+  const trained = all.filter(({ parameter }) => !objective.frozen?.(parameter));
   const lossScale = options.precision === 'float16' ? g.input('loss_scale', g.float, []) : undefined;
   const { gradients, segments } = g.scope('backward', () =>
     gradientsRecomputing(
       g,
       lossScale ? g.mul(loss, lossScale) : loss,
-      all.map(({ read }) => read),
+      trained.map(({ read }) => read),
       options.recompute ? layerOf : () => undefined,
     ),
   );
-  const reached = all.flatMap((entry, i) => {
+  const reached = trained.flatMap((entry, i) => {
     const gradient = gradients[i];
     return gradient ? [{ ...entry, gradient }] : [];
   });

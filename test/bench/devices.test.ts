@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { reportNotes } from '../../plugins/bench/src/page/statements.ts';
+import type { BenchReport } from '../../plugins/bench/src/report.ts';
 import { deviceVariables } from '../../src/engine/index.ts';
 import { runCommand } from '../cli/run-command.ts';
 import { useSoftwareVulkan } from '../support/software-vulkan.ts';
@@ -39,6 +41,8 @@ test('cpu and webgpu: the same models on each', { skip }, async (t) => {
   assert.equal(scenario.device, 'webgpu', 'the first one is that of the main table');
   assert.ok(grid.every(({ models }) => models.length === 2 && models.every(({ latencyMs }) => latencyMs.p50 > 0)));
   assert.ok((teacher.coldStartMs ?? 0) > 0);
+  const notes = reportNotes(result as BenchReport).join('\n');
+  assert.match(notes, /^webgpu: a sample includes copying the inputs to the device/m);
   const [onGpu, onCpu] = grid.map(({ models }) => models[0]!.latencyMs.p50) as [number, number];
   assert.notEqual(onGpu, onCpu);
 });

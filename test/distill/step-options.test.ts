@@ -1,10 +1,11 @@
-/** How steps are computed, as options of a distillation: recomputation, and float16 products. */
+/** How steps are computed, as options of a distillation: recomputation, float16 products, frozen embeddings. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { precisionNotes } from '../../plugins/distill/src/precision.ts';
 import { checkDistillRecipe } from '../../plugins/distill/src/recipe/resolve.ts';
 import { finetuneSchema } from '../../plugins/distill/src/recipe/schema.ts';
+import { readSafetensors } from '../../src/checkpoint/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
 import { assertRefused, goodData, goodInput, runIn, usePlace } from '../cli/bad-input.ts';
 import { writeTinyClassifier } from '../support/tiny-classifier.ts';
@@ -93,6 +94,39 @@ describe('recomputation', () => {
     const [kept, again] = [await memory('pea-kd-sps'), await memory('pea-kd-sps', 'train.recompute=true')];
     assert.ok(again < 0.7 * kept, `${again} bytes, ${kept} without`);
     assert.notEqual(await memory('kd', 'train.precision=float16'), await memory('kd'));
+  });
+});
+
+describe('frozen embeddings', () => {
+  const weights = async (name: string) => (await readSafetensors(scene.path(name, 'model.safetensors'))).tensors;
+  const isTable = (name: string) => /embeddings\.\w+_embeddings\.weight$/.test(name);
+  // One step, without clipping, which would tie all parameters together.
+  const oneStep = ['train.epochs=1', 'train.batch=24', 'train.clipNorm=0'];
+
+  it('keep their values, and everything else is trained as without', async () => {
+    await run(scene.engine, await given('free', 'kd', ...oneStep));
+    await run(scene.engine, await given('frozen', 'kd', ...oneStep, 'train.frozen=embeddings'));
+    const [free, frozen, start] = [await weights('free'), await weights('frozen'), await weights('teacher')];
+    const tables = [...frozen.keys()].filter(isTable);
+    assert.equal(tables.length, 3);
+    for (const [name, value] of frozen) {
+      assert.deepEqual(value, (isTable(name) ? start : free).get(name), name);
+      if (name !== tables[2]) assert.notDeepEqual(free.get(name), start.get(name), `${name} is trained without`);
+    }
+  });
+
+  it('go on after a resume, and need less memory', async () => {
+    const set = ['train.frozen=embeddings', 'train.accumulate=2', 'train.batch=4'];
+    await run(scene.engine, await given('frozen-whole', 'kd', ...set));
+    const stop = new AbortController();
+    const progress = { ...silentProgress, update: (done: number) => void (done === 2 && stop.abort()) };
+    const start = { ...(await given('frozen-cut', 'kd', ...set)), progress, signal: stop.signal };
+    await assert.rejects(run(scene.engine, start), { name: 'AbortError' });
+    await run(scene.engine, { ...(await given('frozen-cut', 'kd', ...set)), resume: true });
+    assert.deepEqual(await result('frozen-cut'), await result('frozen-whole'));
+    const memory = async (...more: string[]) =>
+      (await prepare(await given('', 'kd', ...more))).plan.stages[0]!.memoryBytes;
+    assert.ok((await memory('train.frozen=embeddings')) < (await memory()));
   });
 });
 

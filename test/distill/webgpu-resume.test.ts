@@ -1,25 +1,62 @@
-/** A run on a GPU that is killed leaves a state from which the CPU goes on. */
+/** A run on a GPU that is killed, or out of memory, leaves a state from which the CPU goes on. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { useSoftwareVulkan } from '../support/software-vulkan.ts';
 import { writeTinyClassifier } from '../support/tiny-classifier.ts';
+import type { Engine } from '../../src/engine/index.ts';
+import { KdxError } from '../../src/errors/index.ts';
 import { listening, loggedSteps, run, tinyData, useScene } from './tiny-run.ts';
 
 const skip = await useSoftwareVulkan();
 const scene = useScene(({ path }) => writeTinyClassifier(path('teacher')));
 const child = fileURLToPath(new URL('stage-child.ts', import.meta.url));
 
-it('goes on by the CPU after SIGKILL on WebGPU', { skip, timeout: 120_000 }, async () => {
-  const given = {
-    method: 'kd',
-    teachers: [scene.path('teacher')],
-    student: 'layers=1',
-    // One length of batches, hence one graph.
-    set: ['train.maxLength=8'],
+const ofMethod = () => ({
+  method: 'kd',
+  teachers: [scene.path('teacher')],
+  student: 'layers=1',
+  // One length of batches, hence one graph.
+  set: ['train.maxLength=8'],
+});
+
+/** The engine as a device whose memory is used up after some steps. */
+function fullAfter(engine: Engine, steps: number): Engine {
+  let runs = 0;
+  return {
+    ...engine,
+    async createSession(model, options) {
+      const session = await engine.createSession(model, options);
+      return {
+        ...session,
+        run(request) {
+          const isStep = request.assign !== undefined;
+          if (isStep && ++runs > steps)
+            return Promise.reject(new KdxError('device-memory', 'the GPU has no more memory'));
+          return session.run(request);
+        },
+      };
+    },
   };
+}
+
+it('goes on by the CPU when the memory of the device was used up, to the same bytes', async () => {
+  const [out, whole] = [scene.path('full'), scene.path('enough')];
+  const data = await tinyData();
+  await assert.rejects(run(fullAfter(scene.engine, 4), { ...ofMethod(), data, out }), { code: 'device-memory' });
+  assert.ok((await loggedSteps(out)).length >= 4);
+  await run(scene.engine, { ...ofMethod(), data, out, resume: true });
+  await run(scene.engine, { ...ofMethod(), data, out: whole });
+  for (const file of ['model.safetensors', 'metrics.jsonl'])
+    assert.deepEqual(await readFile(join(out, file)), await readFile(join(whole, file)), file);
+});
+
+it('goes on by the CPU after SIGKILL on WebGPU', { skip, timeout: 120_000 }, async () => {
+  const given = ofMethod();
   const [out, whole] = [scene.path('killed'), scene.path('whole')];
   const words = ['--conditions=source', '--import', 'tsx', child, JSON.stringify({ ...given, out }), 'webgpu'];
   const gpuRun = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -39,6 +39,11 @@ export interface Scenario {
   readonly tokenize: 'in' | 'out';
 }
 
+/** Not of a processor, and not WebAssembly. */
+export function isGpu(device: Scenario['device']): boolean {
+  return device === 'cuda' || device === 'webgpu';
+}
+
 export interface SpeedupReport extends Speedup {
   readonly verdict: Verdict | 'invalid run';
 }

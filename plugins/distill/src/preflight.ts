@@ -210,7 +210,7 @@ function plannedStage(stage: StageRecipe, index: number, input: PreflightInput):
     teachers.reduce((sum, teacher) => sum + taps.reduce((n, tap) => n + tapWidth(tap, teacher), 0), 0);
   // Pretraining on what the teacher makes of each example asks it about the development examples too.
   const devNumbers = stage.ptp ? (data?.dev.length ?? 0) * widthOf(['logits']) : 0;
-  const objective = stageObjective(stage, shapes, teachers, train.dropout);
+  const objective = stageObjective(stage, shapes, teachers, train);
   const bucket = { rows: train.batch, length: train.maxLength };
   const { resident, peak } = stepMemory(
     buildStep(objective, bucket, { ...stepOptions(trainOptions(train)), mode: 'update' }),

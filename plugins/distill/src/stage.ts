@@ -127,12 +127,13 @@ export function stageObjective(
   recipe: StageRecipe,
   shapes: Shapes,
   teachers: readonly TeacherModel[],
-  dropout: TrainRecipe['dropout'] = {},
+  { dropout = {}, frozen = 'nothing' }: Partial<Pick<TrainRecipe, 'dropout' | 'frozen'>> = {},
 ): Objective {
   const config = withDropout(shapes.student, dropout);
   return {
     parameters: stageParameters(recipe, shapes),
     regression: shapes.regression,
+    ...(frozen === 'embeddings' && { frozen: ({ kind }: Parameter) => kind === 'embedding' }),
     ...(recipe.quantize && { inPlaceOf: roundedParameter(recipe.quantize) }),
     loss(step: StepContext) {
       const { g } = step;
@@ -212,7 +213,7 @@ export async function runStage(job: StageJob): Promise<{ readonly weights: Weigh
   if (await fileExists(resultPath)) return readStage(resultPath);
 
   const shapes = shapesOf(config, job.teachers);
-  const objective = stageObjective(recipe, shapes, job.teachers, job.train.dropout);
+  const objective = stageObjective(recipe, shapes, job.teachers, job.train);
   const inStep = activeLosses(recipe).some((loss) => isInStep(methodNamed(loss.method).taps(loss as never, shapes)));
   const bestPath = folder.file(`${recipe.name}.best.safetensors`);
   const statePath = folder.file(`${recipe.name}.state.safetensors`);

@@ -1,7 +1,7 @@
 /** The combinations of device, batch, length and threads: a row each, a column for each model. */
 import { significant } from 'kdx/cli';
 import type { ReportTable, TableCell } from 'kdx/page';
-import type { GridCell, GridModel, SpeedupReport } from '../grid.ts';
+import { isGpu, type GridCell, type GridModel, type SpeedupReport } from '../grid.ts';
 import type { BenchReport } from '../report.ts';
 import { counted, intervalText, times } from './number-text.ts';
 
@@ -45,6 +45,6 @@ function speedupNote(speedup: SpeedupReport | undefined): Pick<TableCell, 'note'
 
 /** `32 x 128, 2 threads`; on a GPU with its name. */
 export function combinationText({ scenario: { device, batch, length, threads }, control }: GridCell): string {
-  const gpu = device === 'webgpu' || device === 'cuda' ? `, ${device}` : '';
+  const gpu = isGpu(device) ? `, ${device}` : '';
   return `${batch} x ${length}, ${counted(threads, 'thread')}${gpu}${control.valid ? '' : ' (invalid)'}`;
 }

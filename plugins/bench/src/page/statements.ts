@@ -1,6 +1,6 @@
 /** A bench report in sentences: each student against the teacher, and what must be known to believe it. */
 import { formatPercent, significant, tunedOptionsText } from 'kdx/cli';
-import type { Length, Scenario, SpeedupReport } from '../grid.ts';
+import { isGpu, type Length, type Scenario, type SpeedupReport } from '../grid.ts';
 import type { BenchReport } from '../report.ts';
 import { counted, intervalText, percentage, times } from './number-text.ts';
 
@@ -65,6 +65,7 @@ export function reportNotes(report: BenchReport): string[] {
     `${scenarioText(scenario)}; ${counted(rounds, 'round')} in ${significant(seconds)} s: ${stopReason}`,
     controlText(control) + (control.valid ? '' : `. It excludes 1: ${invalidity}`),
     ...(report.partial ? [partialText] : []),
+    ...deviceNotes(report),
     ...gridNotes(report),
     ...sampleNotes(report),
     ...tuningNotes(report),
@@ -77,6 +78,15 @@ export const partialText = 'interrupted: this is a partial result';
 
 export function controlText({ ratio, ci95 }: BenchReport['control']): string {
   return `control, the teacher against itself: ${times(ratio)}${ci95 ? ` ${intervalText(ci95)}` : ''}`;
+}
+
+/** onnxruntime-node returns from a run when the logits are in the memory of the process. */
+function deviceNotes({ grid }: BenchReport): string[] {
+  const gpus = new Set(grid.map(({ scenario }) => scenario.device).filter(isGpu));
+  return [...gpus].map(
+    (device) =>
+      `${device}: a sample includes copying the inputs to the device and the logits back, and waiting for both`,
+  );
 }
 
 function gridNotes({ grid }: BenchReport): string[] {

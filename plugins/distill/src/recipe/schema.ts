@@ -39,6 +39,8 @@ export type StageRecipe = z.infer<typeof stageSchema>;
 const runTrainSchema = trainSchema.extend({
   /** Compute inner values of the student's layers again in the backward pass, to the same bits: less memory, more time. */
   recompute: z.boolean().default(false),
+  /** What keeps its values: the tables of words, positions and token types, two thirds of a small model. */
+  frozen: z.enum(['nothing', 'embeddings']).default('nothing'),
   /** Of the operands of matrix products; everything else is float32. */
   precision: z.enum(['float32', 'float16']).default('float32'),
 });
