@@ -17,7 +17,7 @@ export function parseDevice(
   if (!match)
     throw new KdxError(
       'invalid-usage',
-      `--device: expected one of ${kinds}, or of several GPUs cuda:1, found '${name}'`,
+      `expected one of ${kinds}, or of several GPUs cuda:1, found '${name}'`,
       {
         suggestions: ['kdx doctor lists the devices'],
       },

@@ -21,10 +21,12 @@ export interface Surroundings extends Probe {
   readonly optional: readonly OptionalPart[];
 }
 
+/** In the order in which the tfjs plugin tries them. */
+const tensorflowPackages = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node', '@tensorflow/tfjs-backend-wasm'];
+
 const chromiumNames = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 export async function examineSurroundings(): Promise<Surroundings> {
-  const koffi = packageVersion('koffi');
   return {
     versions: kdxVersions(),
     memoryBytes: totalmem(),
@@ -32,9 +34,21 @@ export async function examineSurroundings(): Promise<Surroundings> {
     optional: [
       {
         name: 'koffi',
-        found: koffi === 'not installed' ? undefined : koffi,
+        found: versionOf('koffi'),
         use: "calls ONNX Runtime's C API: faster training, runs that can be ended",
         suggestion: 'npm install koffi',
+      },
+      {
+        name: 'onnxruntime-web',
+        found: versionOf('onnxruntime-web'),
+        use: 'checks exported files on WebAssembly; kdx export --demo, kdx bench --export-runner',
+        suggestion: 'npm install onnxruntime-web',
+      },
+      {
+        name: 'tensorflow.js',
+        found: tensorflowPackages.flatMap((name) => (versionOf(name) ? [`${name} ${versionOf(name)}`] : []))[0],
+        use: 'another executor: --engine tfjs',
+        suggestion: 'npm install @tensorflow/tfjs-core @tensorflow/tfjs-backend-wasm, or @tensorflow/tfjs-node',
       },
       {
         name: 'chromium',
@@ -44,6 +58,11 @@ export async function examineSurroundings(): Promise<Surroundings> {
       },
     ],
   };
+}
+
+function versionOf(name: string): string | undefined {
+  const version = packageVersion(name);
+  return version === 'not installed' ? undefined : version;
 }
 
 /** The first of the programs on the path. */

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { BenchReport } from '../../plugins/bench/src/index.ts';
-import { runSource } from '../cli/program.ts';
+import { runKdx, type RunOptions } from '../cli/program.ts';
+import { runCommand } from '../cli/run-command.ts';
 import { reviewsFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
 
 let folder: string;
@@ -19,10 +20,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-const bench = (
-  words: readonly string[],
-  ...more: Parameters<typeof runSource> extends [string, unknown, ...infer R] ? R : never
-) => runSource('bin/dev.js', ['bench', ...words], ...more);
+const bench = (words: readonly string[], options?: RunOptions) => runKdx(['bench', ...words], options);
 const short = ['--seconds', '0.3', '--length', '16', '--cold-starts', '1'];
 
 test('--json prints the contract and nothing else', async () => {
@@ -76,11 +74,11 @@ test('lists and percentages are read, and what is wrong in one is named', async 
     [['--fail-on', '5%'], /--baseline/],
     [['--baseline', join(folder, 'absent.json')], /absent\.json does not exist/],
   ];
-  const outcomes = await Promise.all(cases.map(([words]) => bench([...models, ...words])));
-  outcomes.forEach(({ code, stderr }, i) => {
-    assert.equal(code, 2, stderr);
-    assert.match(stderr, cases[i]![1]);
-  });
+  for (const [words, message] of cases) {
+    const { failure, text } = await runCommand(['bench', ...models, ...words]);
+    assert.equal(failure?.exitCode, 2, text);
+    assert.match(text, message);
+  }
 });
 
 test('a regression against the baseline ends with code 3, after the whole result', async () => {

@@ -17,7 +17,8 @@ import { checkpointModel } from '../../src/classifier/index.ts';
 import { sha256, sha256File } from '../../src/files/index.ts';
 import { writeModel } from '../../src/onnx/index.ts';
 import { latencyOf, median, pairedSpeedup } from '../../src/timing/index.ts';
-import { runSource } from '../cli/program.ts';
+import { runKdx } from '../cli/program.ts';
+import { runCommand } from '../cli/run-command.ts';
 import { failure } from '../support/failure.ts';
 import { exportTo, runThere, tinyModels, withoutWeb, type Models } from './runner-folder.ts';
 import { sampleReport } from './sample.ts';
@@ -350,22 +351,20 @@ test('a folder with anything in it is refused, and nothing is left half-written'
 
 test('the command: export, refusals, import', { skip }, async () => {
   const words = ['--teacher', models.teacher, '--student', models.student];
-  const bench = (...more: string[]) => runSource('bin/dev.js', ['bench', ...more]);
+  const bench = (...more: string[]) => runKdx(['bench', ...more]);
   const target = place('by-command');
-  const [made, tokenizing, alone, missing] = await Promise.all([
-    bench(...words, '--length', '16', '--seconds', '0.2', '--export-runner', target, '--json'),
-    bench(...words, '--tokenize', 'in', '--export-runner', place('unmade')),
-    bench('--import', resultFile, '--out', place('command-out'), '--json'),
-    bench('--import', place('absent.json')),
-  ]);
+  const made = await bench(...words, '--length', '16', '--seconds', '0.2', '--export-runner', target, '--json');
+  const tokenizing = await runCommand(['bench', ...words, '--tokenize', 'in', '--export-runner', place('unmade')]);
+  const alone = await runCommand(['bench', '--import', resultFile, '--out', place('command-out')]);
+  const missing = await runCommand(['bench', '--import', place('absent.json')]);
   assert.equal(made.code, 0, made.stderr);
   const folderReport = JSON.parse(made.stdout) as { folder: string; files: number; combinations: number };
   assert.deepEqual([folderReport.folder, folderReport.combinations], [target, 1]);
-  assert.equal(tokenizing.code, 2);
-  assert.match(tokenizing.stderr, /without tokenizing/);
-  assert.equal(alone.code, 0, alone.stderr);
-  assert.equal((JSON.parse(alone.stdout) as BenchReport).imported![0]!.label, 'a device');
-  assert.equal(missing.code, 2, missing.stderr);
+  assert.equal(tokenizing.failure?.exitCode, 2);
+  assert.match(tokenizing.text, /without tokenizing/);
+  assert.equal(alone.text, '');
+  assert.equal((alone.result as BenchReport).imported![0]!.label, 'a device');
+  assert.equal(missing.failure?.exitCode, 2, missing.text);
 
   const measured = await bench(
     ...words,

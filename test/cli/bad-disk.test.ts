@@ -5,12 +5,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { loadCheckpoint } from '../../src/checkpoint/index.ts';
 import { finetuningTo, runIn, usePlace, writeModel, writeTask } from './bad-input.ts';
+import { compiledKdx } from './compiled.ts';
 
 const place = usePlace();
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** 1.6 MB of weights, and three times that for the state of a training. */
 async function largeInput(folder: string): Promise<void> {
@@ -20,9 +19,8 @@ async function largeInput(folder: string): Promise<void> {
 
 /** The command line of a training, quoted for sh. */
 function training(folder: string, out: string): string {
-  const options = ['--conditions=source', '--import', import.meta.resolve('tsx'), join(root, 'bin/dev.js')];
   const words = [...finetuningTo, out, '--quiet'].map((word) => word.replace(/^@/, `${folder}/`));
-  return [process.execPath, ...options, ...words].map((word) => `'${word}'`).join(' ');
+  return [process.execPath, compiledKdx(), ...words].map((word) => `'${word}'`).join(' ');
 }
 
 function shell(script: string, program = ['sh', '-c']): { code: number | null; stdout: string; stderr: string } {

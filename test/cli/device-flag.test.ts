@@ -13,7 +13,7 @@ test('anything else is a mistake that says what there is', () => {
   for (const wrong of ['', 'gpu', 'CUDA', 'cpu:0', 'auto:1', 'cuda:', 'cuda:-1', 'cuda:1.5', 'cuda:x', 'cuda:99999'])
     assert.throws(() => parseDevice(wrong), {
       code: 'invalid-usage',
-      message: `--device: expected one of auto, cpu, cuda, webgpu, or of several GPUs cuda:1, found '${wrong}'`,
+      message: `expected one of auto, cpu, cuda, webgpu, or of several GPUs cuda:1, found '${wrong}'`,
     });
 });
 

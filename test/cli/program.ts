@@ -1,6 +1,7 @@
 /** Runs programs of the project in a process of their own. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { compiledKdx } from './compiled.ts';
 
 export interface Outcome {
   readonly code: number | null;
@@ -30,6 +31,11 @@ export function runNode(words: readonly string[], { env = {}, onStderr }: RunOpt
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));
   });
+}
+
+/** kdx from its compiled files, which starts in a third of the time that sources take. */
+export function runKdx(words: readonly string[], options?: RunOptions): Promise<Outcome> {
+  return runNode([compiledKdx(), ...words], options);
 }
 
 /** A script of the project, from sources. */

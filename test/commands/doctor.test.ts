@@ -5,13 +5,10 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 import { findProgram, type Surroundings } from '../../src/commands/surroundings.ts';
-import { runSource } from '../cli/program.ts';
+import { runKdx } from '../cli/program.ts';
 
 test('the same facts for people and as JSON', async () => {
-  const [human, json] = await Promise.all([
-    runSource('bin/dev.js', ['doctor']),
-    runSource('bin/dev.js', ['doctor', '--json']),
-  ]);
+  const [human, json] = await Promise.all([runKdx(['doctor']), runKdx(['doctor', '--json'])]);
   assert.equal(json.code, 0, json.stderr);
   const found = JSON.parse(json.stdout) as Surroundings;
   assert.deepEqual(found.devices.map((device) => device.kind).sort(), ['cpu', 'cuda', 'webgpu']);
@@ -21,7 +18,7 @@ test('the same facts for people and as JSON', async () => {
   assert.ok(found.memoryBytes > 0);
   assert.deepEqual(
     found.optional.map((part) => part.name),
-    ['koffi', 'chromium'],
+    ['koffi', 'onnxruntime-web', 'tensorflow.js', 'chromium'],
   );
 
   assert.equal(human.code, 0);

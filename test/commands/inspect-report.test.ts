@@ -12,7 +12,7 @@ import type { QuantizationInspection } from '../../src/commands/quantization-ins
 import { int8Support, runtimeNotes } from '../../src/commands/runtime-notes.ts';
 import { modelOf } from '../../src/graph/index.ts';
 import { writeModel } from '../../src/onnx/index.ts';
-import { runSource } from '../cli/program.ts';
+import { runKdx } from '../cli/program.ts';
 import { temporaryFolder } from '../support/tiny-classifier.ts';
 
 const golden = fileURLToPath(new URL('../../fixtures/golden/inspect/dynamic.onnx', import.meta.url));
@@ -123,7 +123,7 @@ test('a file that the runtime refuses is inspected all the same', async (t) => {
   assert.match(text.replace(/\s+/g, ' '), /runtime onnxruntime .* no session could be created: .*Riddle/);
   assert.ok(text.split('\n').every((line) => line.length <= 80));
 
-  const { stdout, code } = await runSource('bin/dev.js', ['inspect', file, '--no-runtime', '--json']);
+  const { stdout, code } = await runKdx(['inspect', file, '--no-runtime', '--json']);
   assert.equal(code, 0);
   const [{ runtime, ...rest }] = (JSON.parse(stdout) as { onnx: [typeof found] }).onnx;
   assert.equal(runtime, undefined);

@@ -9,7 +9,7 @@ import { inspectModel, type Inspection } from '../../src/commands/inspection.ts'
 import { KdxError } from '../../src/errors/index.ts';
 import { tensorOf, type Model } from '../../src/graph/index.ts';
 import { writeModel } from '../../src/onnx/index.ts';
-import { runSource } from '../cli/program.ts';
+import { runKdx } from '../cli/program.ts';
 import { temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
 
 test('a checkpoint folder', async (t) => {
@@ -118,10 +118,7 @@ test('an exported folder is both', async (t) => {
   assert.equal(b.folder?.weights, undefined);
   assert.equal(b.onnx[0]?.parameters, a.folder?.weights?.parameters);
 
-  const [human, json] = await Promise.all([
-    runSource('bin/dev.js', ['inspect', exported]),
-    runSource('bin/dev.js', ['inspect', exported, '--json']),
-  ]);
+  const [human, json] = await Promise.all([runKdx(['inspect', exported]), runKdx(['inspect', exported, '--json'])]);
   assert.equal(human.code, 0, human.stderr);
   assert.deepEqual(JSON.parse(json.stdout) as Inspection, b);
   assert.match(human.stdout, /^ {2}labels +negative, positive$/m);

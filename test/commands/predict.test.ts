@@ -5,9 +5,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { Prediction } from '../../src/classifier/index.ts';
 import { lineBatches } from '../../src/commands/line-batches.ts';
+import { compiledKdx } from '../cli/compiled.ts';
 import { writeTinyClassifier } from '../support/tiny-classifier.ts';
 
 let model: string;
@@ -28,9 +28,7 @@ interface Session {
 
 /** The program with a standard input that stays open. */
 function start(...words: string[]): Session {
-  const script = fileURLToPath(new URL('../../bin/dev.js', import.meta.url));
-  const options = ['--conditions=source', '--import', import.meta.resolve('tsx'), script, 'predict', ...words];
-  const child = spawn(process.execPath, options, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [compiledKdx(), 'predict', ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   let notify = () => {};
   child.stdout.on('data', (data: Buffer) => {
@@ -105,7 +103,12 @@ test('mistakes end with exit code 2', async () => {
     [['--model', model], '', 'invalid-usage', /there is no text, neither as argument nor on standard input/],
     [['x'], '', 'invalid-usage', /missing required flag --model/],
     [['--model', model, '--pairs', 'x'], '', 'invalid-usage', /unknown flag --pairs/],
-    [['--model', model, '--device', 'tpu', 'x'], '', 'invalid-usage', /--device=tpu to be one of: auto, cpu/],
+    [
+      ['--model', model, '--device', 'tpu', 'x'],
+      '',
+      'invalid-usage',
+      /--device: expected one of auto, cpu, .*, found 'tpu'/,
+    ],
     [['--model', model, 'x', 'y', '--pair', 'z'], '', 'invalid-usage', /--pair is the second text of one, found 2/],
     [['--model', model], 'good\na\tb\tc\n', 'invalid-text', /line 2 has 2 tabs/],
     [['--model', join(model, 'config.json'), 'x'], '', 'not-a-folder', /config\.json is a file/],

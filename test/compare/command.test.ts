@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { compare } from '../../plugins/distill/src/compare/compare.ts';
 import { fractionsOf, methodsOf } from '../../plugins/distill/src/compare/lists.ts';
 import { checkDistillRecipe } from '../../plugins/distill/src/recipe/resolve.ts';
@@ -17,7 +16,8 @@ import type { CompareReport } from '../../plugins/distill/src/compare/report.ts'
 import type { StoredCell } from '../../plugins/distill/src/compare/cells.ts';
 import { lockFile } from '../../src/recipe/index.ts';
 import { snapshot } from '../cli/bad-input.ts';
-import { runSource } from '../cli/program.ts';
+import { compiledKdx } from '../cli/compiled.ts';
+import { runKdx } from '../cli/program.ts';
 import { runCommand } from '../cli/run-command.ts';
 import { writeTinyClassifier } from '../support/tiny-classifier.ts';
 import { abandonLocks, crashPoints } from '../distill/crash-points.ts';
@@ -137,7 +137,7 @@ describe('a comparison', () => {
     await cp(scene.path('whole'), scene.path('again'), { recursive: true, preserveTimestamps: true });
     const times = await timesOf('again');
     const words = wordsOf('again', '--methods', 'kd', '--seeds', '2', '--resume', '--json');
-    const { code, stdout, stderr } = await runSource('bin/dev.js', words, {
+    const { code, stdout, stderr } = await runKdx(words, {
       env: { KDX_CACHE: scene.path('cache') },
     });
     assert.equal(code, 0, stderr);
@@ -308,10 +308,8 @@ describe('interrupted and gone on with', () => {
   it('SIGKILL, then Ctrl-C: finished cells are not made again, the others are the same', async () => {
     const expected = (await whole(), await cellsOf('whole'));
     const ended = async (signal: NodeJS.Signals, after: string) => {
-      const script = fileURLToPath(new URL('../../bin/dev.js', import.meta.url));
-      const options = ['--conditions=source', '--import', import.meta.resolve('tsx'), script];
       const words = wordsOf('killed', '--methods', 'kd', '--seeds', '2', '--resume');
-      const child = spawn(process.execPath, [...options, ...words], {
+      const child = spawn(process.execPath, [compiledKdx(), ...words], {
         env: { ...process.env, KDX_CACHE: scene.path('cache') },
         stdio: ['ignore', 'ignore', 'pipe'],
       });

@@ -19,7 +19,7 @@ import {
   writeModel,
   writeTask,
 } from '../cli/bad-input.ts';
-import { runSource } from '../cli/program.ts';
+import { runKdx } from '../cli/program.ts';
 
 const common = ['--out', '@out', '--device', 'cpu', '--max-length', '16'];
 const two = ['--student', 'layers=2'];
@@ -151,7 +151,7 @@ describe('a plan', () => {
     const folder = await place.folder();
     await goodInput(folder);
     const words = asMethod('pkd', ...two, '--dry-run').map((word) => word.replace(/^@/, `${folder}/`));
-    const { code, stdout, stderr } = await runSource('bin/dev.js', words);
+    const { code, stdout, stderr } = await runKdx(words);
     assert.equal(code, 0, stderr);
     assert.match(
       stdout,
@@ -181,10 +181,7 @@ describe('--print-recipe', () => {
 
   it('prints the recipe alone, or with --json within an object', async () => {
     const words = ['distill', '--method', 'tinybert', '--print-recipe'];
-    const [plain, json] = await Promise.all([
-      runSource('bin/dev.js', words),
-      runSource('bin/dev.js', [...words, '--json']),
-    ]);
+    const [plain, json] = await Promise.all([runKdx(words), runKdx([...words, '--json'])]);
     assert.deepEqual({ recipe: JSON.parse(plain.stdout) as unknown }, JSON.parse(json.stdout));
     assert.equal(plain.stderr, '');
   });

@@ -7,10 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { compiledKdx } from '../cli/compiled.ts';
 import { seeded } from '../support/seeded.ts';
+import { reviewsFolder, tokenizerFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const reviews = join(root, 'fixtures/tasks/reviews');
 const KILLS = 4;
 
 describe('kill -9 and --resume', () => {
@@ -21,7 +22,7 @@ describe('kill -9 and --resume', () => {
   after(() => rm(folder, { recursive: true, force: true }));
 
   const start = (words: string[]) =>
-    spawn(process.execPath, ['--conditions=source', '--import', 'tsx', join(root, 'bin/dev.js'), ...words], {
+    spawn(process.execPath, [compiledKdx(), ...words], {
       cwd: root,
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, KDX_CACHE: join(folder, 'cache') },
@@ -36,17 +37,17 @@ describe('kill -9 and --resume', () => {
     return text;
   }
 
-  const data = ['--data', reviews, '--task', 'sst2', '--max-length', '64', '--device', 'cpu'];
+  const data = ['--data', reviewsFolder, '--task', 'sst2', '--max-length', '64', '--device', 'cpu'];
   const distillation = (out: string) => [
     ...['distill', '--teacher', join(folder, 'teacher'), '--student', 'layers=2', '--method', 'kd', ...data],
     ...['--out', join(folder, out), '--epochs', '2', '--lr', '1e-3', '--set', 'train.saveEvery=0.1'],
     // Two batches to a step: gradient sums are part of what is resumed.
-    ...['--set', 'train.accumulate=2', '--batch', '16'],
+    ...['--set', 'train.accumulate=2', '--batch', '16', '--limit', '800'],
   ];
 
   it('is the uninterrupted run, byte for byte', { timeout: 240_000 }, async () => {
-    const config = join(root, 'fixtures/tasks/tokenizer/config.json');
-    await finish(['finetune', '--config', config, ...data, '--out', join(folder, 'teacher'), '--epochs', '1']);
+    const config = await readFile(join(tokenizerFolder, 'config.json'), 'utf8');
+    await writeTinyClassifier(join(folder, 'teacher'), { config: JSON.parse(config) as Record<string, unknown> });
     const began = Date.now();
     await finish(distillation('whole'));
     const whole = Date.now() - began;

@@ -4,16 +4,18 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ExportResult } from '../../plugins/export/src/index.ts';
-import { runSource } from '../cli/program.ts';
+import { runKdx } from '../cli/program.ts';
+import { runCommand } from '../cli/run-command.ts';
 import { reviewsFolder, temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
 
-const run = (...words: string[]) => runSource('bin/dev.js', ['export', ...words]);
+const run = (...words: string[]) => runKdx(['export', ...words]);
 
 test('for people and as JSON', async (t) => {
   const dir = await temporaryFolder(t);
   const [model, out, other] = [join(dir, 'model'), join(dir, 'out'), join(dir, 'other')];
   await writeTinyClassifier(model);
-  const data = ['--data', reviewsFolder, '--task', 'sst2'];
+  const node = ['--runtimes', 'node'];
+  const data = [...node, '--data', reviewsFolder, '--task', 'sst2'];
   const human = await run('--onnx', '--model', model, '--out', out, ...data);
   assert.equal(human.code, 0, human.stderr);
   assert.match(human.stdout, /^onnx\/model\.onnx +[\d.]+ kB$/m);
@@ -21,7 +23,7 @@ test('for people and as JSON', async (t) => {
   assert.match(human.stdout, /^sst2: accuracy \d+\.\d % \(300 examples\)$/m);
   assert.match(human.stdout, /^next: kdx predict --model /m);
 
-  const json = await run('--onnx', '--model', model, '--out', other, '--json', '--quantize', 'none');
+  const json = await run('--onnx', '--model', model, '--out', other, ...node, '--json', '--quantize', 'none');
   assert.equal(json.code, 0, json.stderr);
   const result = JSON.parse(json.stdout) as ExportResult;
   assert.equal(result.out, other);
@@ -42,14 +44,11 @@ test('mistakes end with exit code 2, and nothing is written', async (t) => {
     [['--model', model, '--out', dir], 'output-exists', /is not empty and is no export of kdx \(model, notes\.txt\)/],
     [['--model', join(dir, 'none'), '--out', out], 'file-not-found', /does not exist/],
   ];
-  await Promise.all(
-    cases.map(async ([words, code, message]) => {
-      const outcome = await run(...words, '--json');
-      assert.equal(outcome.code, 2, outcome.stderr);
-      const { error } = JSON.parse(outcome.stdout) as { error: { code: string; message: string } };
-      assert.equal(error.code, code);
-      assert.match(error.message, message);
-    }),
-  );
+  for (const [words, code, message] of cases) {
+    const { failure } = await runCommand(['export', ...words]);
+    assert.equal(failure?.exitCode, 2, code);
+    assert.equal(failure.code, code);
+    assert.match(failure.message, message);
+  }
   assert.deepEqual((await readdir(dir)).sort(), ['model', 'notes.txt']);
 });

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { FoldResult } from '../../plugins/export/src/index.ts';
 import { writeModel } from '../../src/onnx/index.ts';
-import { runSource } from '../cli/program.ts';
+import { runKdx } from '../cli/program.ts';
+import { runCommand } from '../cli/run-command.ts';
 import { linear } from '../onnx/samples.ts';
 import { encoder, small } from '../passes/encoders.ts';
 import { temporaryFolder } from '../support/tiny-classifier.ts';
 
-const run = (...words: string[]) => runSource('bin/dev.js', words);
+const run = (...words: string[]) => runKdx(words);
 
 test('for people and as JSON; kdx inspect finds nothing twice', async (t) => {
   const dir = await temporaryFolder(t);
@@ -52,14 +53,11 @@ test('mistakes end with exit code 2, and nothing is written', async (t) => {
     [[file, '--out', text], 'output-exists', /text\.onnx exists already/],
     [[join(dir, 'none.onnx'), '--out', out], 'file-not-found', /does not exist/],
   ];
-  await Promise.all(
-    cases.map(async ([words, code, message]) => {
-      const outcome = await run('fold', ...words, '--json');
-      assert.equal(outcome.code, 2, outcome.stderr);
-      const { error } = JSON.parse(outcome.stdout) as { error: { code: string; message: string } };
-      assert.equal(error.code, code);
-      assert.match(error.message, message);
-    }),
-  );
+  for (const [words, code, message] of cases) {
+    const { failure } = await runCommand(['fold', ...words]);
+    assert.equal(failure?.exitCode, 2, code);
+    assert.equal(failure.code, code);
+    assert.match(failure.message, message);
+  }
   assert.deepEqual((await readdir(dir)).sort(), ['in.onnx', 'text.onnx']);
 });

@@ -16,22 +16,24 @@ import { openEngine } from '../../src/engine/index.ts';
 import type { KdxError } from '../../src/errors/index.ts';
 import { sha256File } from '../../src/files/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
-import { runSource } from '../cli/program.ts';
+import { runKdx } from '../cli/program.ts';
+import { runCommand } from '../cli/run-command.ts';
 import { reviewsFolder, temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
 import { scopeOn } from './engine-scope.ts';
 
 const transformers = await import('@huggingface/transformers').catch(() => undefined);
 const skip = transformers === undefined && '@huggingface/transformers is not installed';
 
-const run = (...words: string[]) => runSource('bin/dev.js', words);
+const run = (...words: string[]) => runKdx(words);
 const data = ['--data', reviewsFolder, '--task', 'sst2'];
 
 test('export calibrates on the training sentences, quantize on the same gives the same bytes', async (t) => {
   const dir = await temporaryFolder(t);
   const [model, out, small] = [join(dir, 'model'), join(dir, 'out'), join(dir, 'small.onnx')];
   await writeTinyClassifier(model);
-  const words = ['--calibrate-sentences', '40', '--set', 'keepFloat=1', '--json'];
-  const exported = await run('export', '--model', model, '--out', out, '--quantize', 'int8-static', ...data, ...words);
+  const words = ['--calibrate-sentences', '40', '--set', 'keepFloat=1'];
+  const export_ = ['export', '--model', model, '--out', out, '--quantize', 'int8-static'];
+  const exported = await run(...export_, ...data, ...words, '--json');
   assert.equal(exported.code, 0, exported.stderr);
   assert.doesNotMatch(exported.stderr, /built-in/);
   const { quantized } = JSON.parse(exported.stdout) as ExportResult;
@@ -46,10 +48,10 @@ test('export calibrates on the training sentences, quantize on the same gives th
   const file = join(out, 'onnx/model.onnx');
   const folder = ['--calibrate', reviewsFolder, '--task', 'sst2'];
   const static_ = ['quantize', file, '--scheme', 'int8-static', '--out', small];
-  const alone = await run(...static_, ...folder, ...words);
-  assert.equal(alone.code, 0, alone.stderr);
+  const alone = await runCommand([...static_, ...folder, ...words]);
+  assert.equal(alone.text, '');
   assert.equal(await sha256File(small), await sha256File(join(out, quantized.path)));
-  assert.deepEqual((JSON.parse(alone.stdout) as QuantizedFile).sensitivities, quantized.sensitivities);
+  assert.deepEqual((alone.result as QuantizedFile).sensitivities, quantized.sensitivities);
 
   const fewer = await run(...static_, ...folder, '--calibrate-sentences', '5', '--force', '--set', 'keepFloat=0');
   assert.equal(fewer.code, 0, fewer.stderr);
@@ -144,7 +146,7 @@ test('mistakes end with exit code 2, and nothing is written', async (t) => {
   const dir = await temporaryFolder(t);
   const [model, out] = [join(dir, 'model'), join(dir, 'out')];
   await writeTinyClassifier(model);
-  assert.equal((await run('export', '--model', model, '--out', out, '--runtimes', 'node')).code, 0);
+  assert.equal((await runCommand(['export', '--model', model, '--out', out, '--runtimes', 'node'])).text, '');
   const [float, lonely, empty] = [join(out, 'onnx/model.onnx'), join(dir, 'new/lonely.onnx'), join(dir, 'empty.txt')];
   await mkdir(join(dir, 'new'));
   await copyFile(float, lonely);
@@ -168,16 +170,13 @@ test('mistakes end with exit code 2, and nothing is written', async (t) => {
       /--calibrate is for --quantize/,
     ],
   ];
-  await Promise.all(
-    cases.map(async ([words, code, message]) => {
-      const outcome = await run(...words, '--json');
-      assert.equal(outcome.code, 2, `${code}: ${outcome.stderr}${outcome.stdout}`);
-      const { error } = JSON.parse(outcome.stdout) as { error: { code: string; message: string } };
-      assert.equal(error.code, code);
-      assert.match(error.message, message);
-    }),
-  );
+  for (const [words, code, message] of cases) {
+    const { failure } = await runCommand(words);
+    assert.equal(failure?.exitCode, 2, code);
+    assert.equal(failure.code, code);
+    assert.match(failure.message, message);
+  }
   assert.deepEqual(await readdir(join(dir, 'new')), ['lonely.onnx']);
-  const dynamic = await run('quantize', lonely, '--scheme', 'int8', '--out', join(dir, 'new/small.onnx'));
-  assert.equal(dynamic.code, 0, dynamic.stderr);
+  const dynamic = await runCommand(['quantize', lonely, '--scheme', 'int8', '--out', join(dir, 'new/small.onnx')]);
+  assert.equal(dynamic.text, '');
 });

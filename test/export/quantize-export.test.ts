@@ -18,7 +18,8 @@ import { openEngine, type Engine } from '../../src/engine/index.ts';
 import { sha256File } from '../../src/files/index.ts';
 import { tensorOf } from '../../src/graph/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
-import { runSource } from '../cli/program.ts';
+import { runKdx } from '../cli/program.ts';
+import { runCommand } from '../cli/run-command.ts';
 import { failure } from '../support/failure.ts';
 import { reviewsFolder, temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
 import { scopeOn } from './engine-scope.ts';
@@ -163,30 +164,24 @@ test('the commands, for people and as JSON', async (t) => {
   const dir = await temporaryFolder(t);
   const [model, out, file] = [join(dir, 'model'), join(dir, 'out'), join(dir, 'small.onnx')];
   await writeTinyClassifier(model);
-  const human = await runSource('bin/dev.js', ['export', '--model', model, '--out', out, '--quantize', 'int8']);
+  const human = await runKdx([
+    ...['export', '--model', model, '--out', out, '--runtimes', 'node', '--quantize', 'int8'],
+  ]);
   assert.equal(human.code, 0, human.stderr);
   assert.match(human.stdout, /^onnx\/model_quantized\.onnx +[\d.]+ kB$/m);
   assert.match(human.stdout, /^int8: [\d.]+ % of the labels the same, logits differ by \S+ \(root mean square; /m);
   assert.match(human.stdout, /dtype: 'q8'/);
 
   const words = ['quantize', join(out, 'onnx/model.onnx'), '--scheme', 'int8', '--out', file];
-  const text = await runSource('bin/dev.js', words);
+  const text = await runKdx(words);
   assert.equal(text.code, 0, text.stderr);
   assert.match(text.stdout, /^int8 per channel +13 /m);
   assert.match(text.stdout, /^kept in float32: classifier\/MatMul \(classifier\)$/m);
   assert.equal(await sha256File(file), await sha256File(join(out, 'onnx/model_quantized.onnx')), 'the same bytes');
 
-  const json = await runSource('bin/dev.js', [
-    ...words,
-    '--force',
-    '--json',
-    '--set',
-    'weightBits=7',
-    '--set',
-    'head=int8',
-  ]);
-  assert.equal(json.code, 0, json.stderr);
-  const result = JSON.parse(json.stdout) as QuantizedFile;
+  const json = await runCommand([...words, '--force', '--set', 'weightBits=7', '--set', 'head=int8']);
+  assert.equal(json.text, '');
+  const result = json.result as QuantizedFile;
   assert.deepEqual(result.options, {
     embeddings: 'int8',
     embeddingBlock: 32,
@@ -221,15 +216,12 @@ test('mistakes end with exit code 2, and nothing is written', async (t) => {
     [quantize('int8', float, '--force'), 'output-exists', /is the file to be quantized/],
     [['export', '--model', model, '--out', small, '--set', 'weightBits=7'], 'invalid-usage', /--set is for --quantize/],
   ];
-  await Promise.all(
-    cases.map(async ([words, code, message]) => {
-      const outcome = await runSource('bin/dev.js', [...words, '--json']);
-      assert.equal(outcome.code, 2, outcome.stderr);
-      const { error } = JSON.parse(outcome.stdout) as { error: { code: string; message: string } };
-      assert.equal(error.code, code);
-      assert.match(error.message, message);
-    }),
-  );
+  for (const [words, code, message] of cases) {
+    const { failure } = await runCommand(words);
+    assert.equal(failure?.exitCode, 2, code);
+    assert.equal(failure.code, code);
+    assert.match(failure.message, message);
+  }
   assert.deepEqual(await readdir(join(dir, 'new')), []);
   assert.equal(await readFile(taken, 'utf8'), 'mine');
 });

@@ -28,7 +28,7 @@ import { encodeExamples } from '../../src/data/index.ts';
 import { openEngine, type Engine } from '../../src/engine/index.ts';
 import { tensorOf, type Tensor } from '../../src/graph/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
-import { runSource } from '../cli/program.ts';
+import { runKdx } from '../cli/program.ts';
 import { failure } from '../support/failure.ts';
 import { temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
 import { scopeOn } from './engine-scope.ts';
@@ -119,15 +119,18 @@ function moved({ dims, data }: Tensor<'float32'>, by: number): Tensor<'float32'>
   );
 }
 
-async function checkOnWeb(
+type WebGate = (gate: Gate<Parity | Fidelity>) => Promise<RuntimeCheck>;
+
+/** @param use its gates are all on what one run on WebAssembly has answered */
+async function onWeb<T>(
   file: string,
   source: ClassifierSource,
   answers: Answers,
-  gate: Gate<Parity | Fidelity>,
-): Promise<RuntimeCheck> {
+  use: (check: WebGate) => Promise<T>,
+): Promise<T> {
   const web = startWeb(file, source, answers.texts, watched);
   try {
-    return await web.result(answers, gate);
+    return await use((gate) => web.result(answers, gate));
   } finally {
     await web.close();
   }
@@ -138,31 +141,33 @@ test('a file that fails only on WebAssembly fails the gate, which names the runt
   // What onnxruntime-node has found is what was expected; the other runtime finds what is in the file.
   const expected = moved(answers.expected, 0.01);
   const other = { ...answers, expected, found: expected };
-  const onWeb = /onnxruntime-web 1\.[\d.]+ \(wasm\)/.source;
-  await assert.rejects(
-    checkOnWeb(file, source, other, floatGate(1e-4)),
-    failure(
-      'parity-failed',
-      new RegExp(`checkpoint on ${onWeb}, so it was not written: logits differ by up to 0\\.0100`),
-      1,
-    ),
-  );
-  const limits = { agreement: 0.9, relativeRms: 1e-4 };
-  await assert.rejects(
-    checkOnWeb(file, source, other, quantizedGate(limits)),
-    failure('parity-failed', new RegExp(`checkpoint on ${onWeb}, so nothing was written`), 1),
-  );
-  const check = await checkOnWeb(file, source, other, floatGate(0.1));
-  assert.equal('sentences' in check && check.maxAbsDifference.toFixed(4), '0.0100');
+  const name = /onnxruntime-web 1\.[\d.]+ \(wasm\)/.source;
+  await onWeb(file, source, other, async (checked) => {
+    await assert.rejects(
+      checked(floatGate(1e-4)),
+      failure(
+        'parity-failed',
+        new RegExp(`checkpoint on ${name}, so it was not written: logits differ by up to 0\\.0100`),
+        1,
+      ),
+    );
+    const limits = { agreement: 0.9, relativeRms: 1e-4 };
+    await assert.rejects(
+      checked(quantizedGate(limits)),
+      failure('parity-failed', new RegExp(`checkpoint on ${name}, so nothing was written`), 1),
+    );
+    const check = await checked(floatGate(0.1));
+    assert.equal('sentences' in check && check.maxAbsDifference.toFixed(4), '0.0100');
+  });
 
   await writeFile(file, 'no model');
   await assert.rejects(
-    checkOnWeb(file, source, answers, floatGate(1)),
-    failure('parity-failed', new RegExp(`does not run on ${onWeb}, so it was not written: .*protobuf`, 'i'), 1),
+    onWeb(file, source, answers, (checked) => checked(floatGate(1))),
+    failure('parity-failed', new RegExp(`does not run on ${name}, so it was not written: .*protobuf`, 'i'), 1),
   );
   // Of 1.5 GB, but empty: it takes no place on the disk.
   await truncate(file, 1.5e9);
-  const large = await checkOnWeb(file, source, answers, floatGate(1));
+  const large = await onWeb(file, source, answers, (checked) => checked(floatGate(1)));
   assert.match('skipped' in large ? large.skipped : '', /^1\.5 GB of weights do not fit/);
 });
 
@@ -210,7 +215,7 @@ test('the command, for people', { skip }, async (t) => {
   const dir = await temporaryFolder(t);
   const [model, out] = [join(dir, 'model'), join(dir, 'out')];
   await writeTinyClassifier(model);
-  const run = (...words: string[]) => runSource('bin/dev.js', ['export', '--model', model, '--out', out, ...words]);
+  const run = (...words: string[]) => runKdx(['export', '--model', model, '--out', out, ...words]);
   const [human, ...mistakes] = await Promise.all([
     run('--quantize', 'int8', '--demo'),
     run('--runtimes', 'wasm'),

@@ -28,7 +28,10 @@ for (const [name, tiny, externalData] of [
     const engine = await openEngine({ device: 'cpu', threads: 1 });
     t.after(() => engine.close());
     const signal = new AbortController().signal;
-    await exportCheckpoint(model, { out, withEngine: scopeOn(engine), progress: silentProgress, signal, externalData });
+    await exportCheckpoint(model, {
+      ...{ out, withEngine: scopeOn(engine), progress: silentProgress, signal, externalData },
+      runtimes: ['node'],
+    });
     const source = await openSource(model);
     const texts = paritySentences.filter(
       ({ text, pair }) => source.tokenizer.encode(text, pair, 999).ids.length <= most,

@@ -1,7 +1,7 @@
 /** `--engine tfjs` on the command line. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { runSource } from '../cli/program.ts';
+import { runKdx } from '../cli/program.ts';
 import { temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
 import { fastest, skipOf } from './backends.ts';
 
@@ -17,7 +17,7 @@ describe('kdx predict --engine tfjs', () => {
     const [mine, other] = await Promise.all(
       ['tfjs', 'ort'].map(async (engine) => {
         const words = ['predict', '--model', model, '--device', 'cpu', '--engine', engine, '--json', ...texts];
-        const { code, stdout, stderr } = await runSource('bin/dev.js', words);
+        const { code, stdout, stderr } = await runKdx(words);
         assert.equal(code, 0, stderr);
         return (JSON.parse(stdout) as Answer).predictions;
       }),
@@ -33,7 +33,7 @@ describe('kdx predict --engine tfjs', () => {
     const model = await temporaryFolder(t);
     await writeTinyClassifier(model);
     const words = ['predict', '--model', model, '--engine', 'tfjs', '--device', 'webgpu', 'text'];
-    const { code, stderr } = await runSource('bin/dev.js', words);
+    const { code, stderr } = await runKdx(words);
     assert.equal(code, 2);
     assert.match(stderr, /^Error \[device-unavailable\]: TensorFlow\.js has no WebGPU in Node\nTry: --device cpu/m);
   });
