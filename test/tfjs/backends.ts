@@ -13,8 +13,11 @@ export const skipOf = Object.fromEntries(backends.map((backend, i) => [backend, 
   Record<Tested, string | false>
 >;
 
-/** For tests of which one backend is enough. */
-export const fastest: Tested = backends.find((backend) => !skipOf[backend]) ?? 'cpu';
+/** For tests of which one backend is enough; KDX_TEST_TFJS=cpu asks for the slowest, plain JavaScript. */
+export const fastest: Tested =
+  backends.find((backend) => backend === process.env['KDX_TEST_TFJS']) ??
+  backends.find((backend) => !skipOf[backend]) ??
+  'cpu';
 
 async function missing(backend: Backend): Promise<string | false> {
   try {
