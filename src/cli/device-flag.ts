@@ -15,13 +15,9 @@ export function parseDevice(
 ): Pick<OpenOptions, 'device' | 'index'> & { readonly device: 'auto' | DeviceKind } {
   const match = pattern.exec(name);
   if (!match)
-    throw new KdxError(
-      'invalid-usage',
-      `expected one of ${kinds}, or of several GPUs cuda:1, found '${name}'`,
-      {
-        suggestions: ['kdx doctor lists the devices'],
-      },
-    );
+    throw new KdxError('invalid-usage', `expected one of ${kinds}, or of several GPUs cuda:1, found '${name}'`, {
+      suggestions: ['kdx doctor lists the devices'],
+    });
   const device = (match[1] ?? match[2]) as 'auto' | DeviceKind;
   return match[3] === undefined ? { device } : { device, index: Number(match[3]) };
 }

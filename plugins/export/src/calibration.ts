@@ -42,11 +42,14 @@ export function calibrationOf(
     sentences: texts.length,
     async observe(model, names, visit) {
       const graph = withOutputs(model.graph, names);
-      const session = await engine.createSession({ ...model, graph }, {
-        name: 'calibration',
-        optimization: 'basic',
-        prepacking: false,
-      });
+      const session = await engine.createSession(
+        { ...model, graph },
+        {
+          name: 'calibration',
+          optimization: 'basic',
+          prepacking: false,
+        },
+      );
       try {
         progress.start('calibrating', texts.length);
         for (const [i, length] of lengths.entries()) {
