@@ -8,7 +8,7 @@ import { mutateExternal, mutateModel } from './model-mutations.ts';
 import { mutateSafetensors } from './safetensors-mutations.ts';
 import { mutateWire } from './wire-mutations.ts';
 
-export type Kind = 'model' | 'external' | 'exported' | 'safetensors' | 'config';
+export type Kind = 'model' | 'external' | 'exported' | 'safetensors' | 'config' | 'tokenizer' | 'tokenizerConfig';
 
 export interface Mutation {
   readonly seed: number;
@@ -22,9 +22,17 @@ export interface Mutation {
 
 type Mutate = (bytes: Uint8Array, random: Random) => { bytes: Uint8Array; what: string };
 
-const mutateConfig: Mutate = (bytes, random) => {
+const mutateJsonFile: Mutate = (bytes, random) => {
   const { text, what } = mutateJson(Buffer.from(bytes).toString('utf8'), random);
   return { bytes: Buffer.from(text), what };
+};
+
+/** Most places of a tokenizer are words of its vocabulary: this leaves them out. */
+const mutateTokenizer: Mutate = (bytes, random) => {
+  const { model, ...rest } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { model: { vocab: unknown } };
+  const { vocab, ...settings } = model;
+  const { text, what } = mutateJson(JSON.stringify({ ...rest, model: settings }), random);
+  return { bytes: Buffer.from(text.replace(/("model":\{)/, `$1"vocab":${JSON.stringify(vocab)},`)), what };
 };
 
 const kinds: Readonly<Record<Kind, { corpus: (keyof Corpus)[]; path: string; mutate: readonly Mutate[] }>> = {
@@ -43,7 +51,17 @@ const kinds: Readonly<Record<Kind, { corpus: (keyof Corpus)[]; path: string; mut
   config: {
     corpus: ['checkpoint', 'exported'],
     path: 'config.json',
-    mutate: [mutateBytes, mutateConfig, mutateConfig],
+    mutate: [mutateBytes, mutateJsonFile, mutateJsonFile],
+  },
+  tokenizer: {
+    corpus: ['checkpoint', 'exported'],
+    path: 'tokenizer.json',
+    mutate: [mutateBytes, mutateJsonFile, mutateTokenizer],
+  },
+  tokenizerConfig: {
+    corpus: ['checkpoint'],
+    path: 'tokenizer_config.json',
+    mutate: [mutateBytes, mutateJsonFile],
   },
 };
 

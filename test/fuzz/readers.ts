@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { loadCheckpoint, readConfig, readSafetensors, readSafetensorsHeader } from '../../src/checkpoint/index.ts';
 import { openClassifier, openSource, predict } from '../../src/classifier/index.ts';
 import { inspectModel } from '../../src/commands/inspection.ts';
+import { loadTokenizer } from '../../src/data/index.ts';
 import type { KdxError } from '../../src/errors/index.ts';
 import type { Engine } from '../../src/engine/index.ts';
 import { bytesOf, type Model } from '../../src/graph/index.ts';
@@ -61,11 +62,19 @@ const readTensors: Reader = async (dir, path) => {
   await readSafetensors(join(dir, path));
 };
 
+const readTokenizer: Reader = async (dir) => {
+  const tokenizer = await loadTokenizer(dir);
+  tokenizer.encode('a clever battery', undefined, 16);
+  tokenizer.encode('A clever, 2nd battery', 'not clever', 16);
+};
+
 export const readers: Readonly<Record<Kind, Readonly<Record<string, Reader>>>> = {
   model: { decode, readFileModel, inspectFile },
   external: { readFileModel, inspectFile },
   exported: { decode, inspectFolder, classify },
   safetensors: { readTensors, loadCheckpoint: (dir) => loadCheckpoint(dir), inspectFolder, classify },
+  tokenizer: { readTokenizer, loadCheckpoint: (dir) => loadCheckpoint(dir), classify },
+  tokenizerConfig: { readTokenizer, classify },
   config: { readConfig: (dir, path) => readConfig(join(dir, dirname(path))), inspectFolder, classify },
 };
 
