@@ -8,11 +8,19 @@ export interface ChildResult {
   readonly stderr: string;
 }
 
+/** A process that hangs is ended, with no exit code, so that its test fails and the others run. */
+const HANG_MS = 240_000;
+
 /** @param source a module; may import from `./` and await at the top */
 export function runChild(source: string, flags: readonly string[] = []): Promise<ChildResult> {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   const args = ['--conditions=source', '--import', 'tsx', ...flags, '--input-type=module', '--eval', source];
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: HANG_MS,
+    killSignal: 'SIGKILL',
+  });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
