@@ -1,4 +1,4 @@
-/** The typed form of the config.json of a BERT or DistilBERT. */
+/** The typed form of the config.json of a BERT, DistilBERT or RoBERTa. */
 import type { BertArchitecture, Family } from '../nn/index.ts';
 import type { JsonObject } from './json.ts';
 
@@ -26,17 +26,21 @@ type RenamedProperty =
   | 'attentionDropout'
   | 'classifierDropout';
 
+const bertKeys = {
+  hiddenSize: 'hidden_size',
+  layers: 'num_hidden_layers',
+  heads: 'num_attention_heads',
+  intermediateSize: 'intermediate_size',
+  activation: 'hidden_act',
+  hiddenDropout: 'hidden_dropout_prob',
+  attentionDropout: 'attention_probs_dropout_prob',
+  classifierDropout: 'classifier_dropout',
+};
+
 export const configKeys: Readonly<Record<Family, Readonly<Record<RenamedProperty, string>>>> = {
-  bert: {
-    hiddenSize: 'hidden_size',
-    layers: 'num_hidden_layers',
-    heads: 'num_attention_heads',
-    intermediateSize: 'intermediate_size',
-    activation: 'hidden_act',
-    hiddenDropout: 'hidden_dropout_prob',
-    attentionDropout: 'attention_probs_dropout_prob',
-    classifierDropout: 'classifier_dropout',
-  },
+  bert: bertKeys,
+  roberta: bertKeys,
+  'xlm-roberta': bertKeys,
   distilbert: {
     hiddenSize: 'dim',
     layers: 'n_layers',
@@ -51,3 +55,8 @@ export const configKeys: Readonly<Record<Family, Readonly<Record<RenamedProperty
 
 /** What DistilBERT's config.json cannot say, because Transformers has it fixed. */
 export const distilBertFixed = { typeVocabSize: 0, layerNormEps: 1e-12 } as const;
+
+/** RoBERTa numbers positions from the one after its padding token. @returns undefined for a family that counts from 0 */
+export function firstPositionOf(family: Family, padTokenId: number): number | undefined {
+  return family === 'roberta' || family === 'xlm-roberta' ? padTokenId + 1 : undefined;
+}

@@ -1,7 +1,8 @@
-/** The weights of a BERT or DistilBERT: canonical names, shapes, and the other names files use for them. */
+/** The weights of a BERT, DistilBERT or RoBERTa: canonical names, shapes, and the other names files use for them. */
 import { checkpointShape, classifierParameters, maskedLmParameters, type Family } from '../nn/index.ts';
 import type { BertConfig } from './bert-config.ts';
 import { fromDistilBert, toDistilBert } from './distilbert-names.ts';
+import { fromRoberta, toRoberta } from './roberta-names.ts';
 
 /** Tensors that a file may lack together: a pretrained encoder has no head, sometimes no pooler. */
 export type BertPart = 'encoder' | 'pooler' | 'head' | 'masked-lm';
@@ -45,21 +46,37 @@ function partOf(name: string): BertPart {
   return name.startsWith('bert.pooler.') ? 'pooler' : 'encoder';
 }
 
+interface Names {
+  readonly canonical: (stored: string) => string | undefined;
+  readonly stored: (canonical: string) => string;
+}
+
+const bert: Names = {
+  canonical: (name) => name.replace(/^(?=(?:embeddings|encoder|pooler)\.)/, 'bert.'),
+  stored: (name) => name,
+};
+const roberta: Names = { canonical: fromRoberta, stored: toRoberta };
+const namesOf: Readonly<Record<Family, Names>> = {
+  bert,
+  distilbert: { canonical: fromDistilBert, stored: toDistilBert },
+  roberta,
+  'xlm-roberta': roberta,
+};
+
 /**
  * The canonical form of a stored name: that of BERT, with the `bert.` prefix, and without TensorFlow's gamma and beta.
  * Undefined for a name that is none of the family's.
  */
 export function canonicalName(name: string, family: Family = 'bert'): string | undefined {
-  if (family === 'distilbert') return fromDistilBert(name);
-  return name
-    .replace(/^(?=(?:embeddings|encoder|pooler)\.)/, 'bert.')
-    .replace(/\.LayerNorm\.gamma$/, '.LayerNorm.weight')
+  return namesOf[family]
+    .canonical(name)
+    ?.replace(/\.LayerNorm\.gamma$/, '.LayerNorm.weight')
     .replace(/\.LayerNorm\.beta$/, '.LayerNorm.bias');
 }
 
 /** The name under which a family stores a canonical tensor. */
 export function storedName(canonical: string, family: Family = 'bert'): string {
-  return family === 'distilbert' ? toDistilBert(canonical) : canonical;
+  return namesOf[family].stored(canonical);
 }
 
 /** Tensors that a file may repeat under a second name: the copy, and the one it is tied to. */

@@ -27,7 +27,7 @@ export interface Checkpoint {
   readonly hasHead: boolean;
   /** Whether `cls.predictions.*` is there, complete and tied to the word embeddings. */
   readonly hasMaskedLmHead: boolean;
-  /** Paths of tokenizer.json, tokenizer_config.json, special_tokens_map.json and vocab.txt, those that exist. */
+  /** Paths of tokenizer.json, tokenizer_config.json, vocab.txt and the like, those that exist. */
   readonly tokenizerFiles: readonly string[];
 }
 

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { KdxError } from '../errors/index.ts';
 import { fileError } from '../files/index.ts';
 import { plainPlan, type Activation, type Family } from '../nn/index.ts';
-import { configKeys, distilBertFixed, type BertConfig, type BertProblemType } from './bert-config.ts';
+import { configKeys, distilBertFixed, firstPositionOf, type BertConfig, type BertProblemType } from './bert-config.ts';
 import type { JsonObject } from './json.ts';
 import { isObject, parseJson, readJsonText, shown } from './json.ts';
 
-export const supportedModelTypes: readonly Family[] = ['bert', 'distilbert'];
+export const supportedModelTypes: readonly Family[] = ['bert', 'distilbert', 'roberta', 'xlm-roberta'];
 
 const activations: ReadonlyMap<string, Activation> = new Map([
   ['gelu', 'gelu'],
@@ -24,6 +24,9 @@ const fixed: Readonly<Record<string, unknown>> = {
   is_decoder: false,
   add_cross_attention: false,
 };
+
+/** `pad_token_id` where config.json has none; else 0. */
+const defaultPadding: Partial<Record<Family, number>> = { roberta: 1, 'xlm-roberta': 1 };
 
 /** Larger numbers are typing mistakes, not models. */
 const maxSize = 2 ** 31 - 1;
@@ -71,7 +74,7 @@ export function parseConfig(raw: JsonObject, source: string): BertConfig {
 
 function readFields(raw: JsonObject, family: Family, problems: string[]): BertConfig {
   const keys = configKeys[family];
-  const isBert = family === 'bert';
+  const isDistilBert = family === 'distilbert';
   const size = (key: string, fallback?: number) => integer(raw, key, 1, maxSize, fallback, problems);
   const dropout = (key: string, fallback: number) =>
     number(raw, key, (x) => x >= 0 && x < 1, 'a number from 0 to less than 1', fallback, problems);
@@ -90,8 +93,13 @@ function readFields(raw: JsonObject, family: Family, problems: string[]): BertCo
   const layers = integer(raw, keys.layers, 1, maxLayers, undefined, problems);
   const hiddenDropout = dropout(keys.hiddenDropout, 0.1);
   const labels = readLabels(raw, problems);
+  const positions = size('max_position_embeddings');
+  const padTokenId = integer(raw, 'pad_token_id', 0, vocabSize - 1, defaultPadding[family] ?? 0, problems);
+  const firstPosition = firstPositionOf(family, padTokenId);
+  if (problems.length === 0 && firstPosition !== undefined && positions <= firstPosition)
+    problems.push(`max_position_embeddings is ${positions}, expected more than pad_token_id + 1 (${firstPosition})`);
   return {
-    ...(!isBert && { family }),
+    ...(family !== 'bert' && { family }),
     vocabSize,
     hiddenSize,
     layers,
@@ -100,13 +108,14 @@ function readFields(raw: JsonObject, family: Family, problems: string[]): BertCo
     activation: readActivation(raw, keys.activation, problems),
     hiddenDropout,
     attentionDropout: dropout(keys.attentionDropout, 0.1),
-    classifierDropout: dropout(keys.classifierDropout, isBert ? hiddenDropout : 0.2),
-    maxPositions: size('max_position_embeddings'),
+    classifierDropout: dropout(keys.classifierDropout, isDistilBert ? 0.2 : hiddenDropout),
+    maxPositions: positions - (firstPosition ?? 0),
+    ...(firstPosition !== undefined && { firstPosition }),
     initializerRange: positive('initializer_range', 0.02),
-    ...(isBert
-      ? { typeVocabSize: size('type_vocab_size', 2), layerNormEps: positive('layer_norm_eps', 1e-12) }
-      : distilBertFixed),
-    padTokenId: integer(raw, 'pad_token_id', 0, vocabSize - 1, 0, problems),
+    ...(isDistilBert
+      ? distilBertFixed
+      : { typeVocabSize: size('type_vocab_size', 2), layerNormEps: positive('layer_norm_eps', 1e-12) }),
+    padTokenId,
     labels,
     problemType: readProblemType(raw, labels.length, problems),
     layerPlan: readLayerPlan(raw, layers, keys.layers, problems),

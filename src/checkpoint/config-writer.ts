@@ -1,7 +1,7 @@
 /** Writes config.json as Transformers reads it. */
 import { internal } from '../errors/index.ts';
 import type { Family } from '../nn/index.ts';
-import { configKeys, distilBertFixed, type BertConfig } from './bert-config.ts';
+import { configKeys, distilBertFixed, firstPositionOf, type BertConfig } from './bert-config.ts';
 import type { CheckpointKind } from './bert-tensors.ts';
 import type { JsonObject } from './json.ts';
 
@@ -11,6 +11,16 @@ const classNames: Readonly<Record<Family, Readonly<Record<CheckpointKind, string
     classifier: 'DistilBertForSequenceClassification',
     'masked-lm': 'DistilBertForMaskedLM',
     encoder: 'DistilBertModel',
+  },
+  roberta: {
+    classifier: 'RobertaForSequenceClassification',
+    'masked-lm': 'RobertaForMaskedLM',
+    encoder: 'RobertaModel',
+  },
+  'xlm-roberta': {
+    classifier: 'XLMRobertaForSequenceClassification',
+    'masked-lm': 'XLMRobertaForMaskedLM',
+    encoder: 'XLMRobertaModel',
   },
 };
 
@@ -32,15 +42,17 @@ const ownKeys = new Set([
 
 /** The config.json of a model, as Transformers opens it with the class of its kind. */
 export function configToJson(config: BertConfig, kind: CheckpointKind = 'classifier'): JsonObject {
-  const { family = 'bert', raw, swappedDepths = [] } = config;
+  const { family = 'bert', firstPosition, padTokenId, raw, swappedDepths = [] } = config;
+  if (firstPosition !== firstPositionOf(family, padTokenId))
+    throw internal(`the first position of a ${family} is ${firstPosition}, with padding token ${padTokenId}`);
   const written: JsonObject = {
     architectures: [classNames[family][kind]],
     model_type: family,
     vocab_size: config.vocabSize,
-    ...(family === 'bert' ? bertFields(config) : distilBertFields(config)),
-    max_position_embeddings: config.maxPositions,
+    ...(family === 'distilbert' ? distilBertFields(config) : bertFields(config)),
+    max_position_embeddings: (firstPosition ?? 0) + config.maxPositions,
     initializer_range: config.initializerRange,
-    pad_token_id: config.padTokenId,
+    pad_token_id: padTokenId,
     ...(kind === 'classifier' && classes(config)),
     ...(kind === 'masked-lm' && { tie_word_embeddings: true }),
     // Weights are written as float32, whatever they were read as; both spellings are in use.

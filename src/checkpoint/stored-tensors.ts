@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { KdxError } from '../errors/index.ts';
 import { bytesOf, type Tensor } from '../graph/index.ts';
-import { physicalLayers } from '../nn/index.ts';
+import { familyTraits, physicalLayers } from '../nn/index.ts';
 import type { BertConfig } from './bert-config.ts';
 import {
   allParts,
@@ -152,12 +152,13 @@ function checkLayer(canonical: string, found: string, config: BertConfig): void 
 
 function missing(dir: string, entry: BertTensor, config: BertConfig): KdxError {
   const layers = physicalLayers(config);
-  const model = config.family === 'distilbert' ? 'DistilBERT' : 'BERT';
   return new KdxError(
     'missing-tensor',
     `${dir} has no tensor ${storedName(entry.name, config.family)}, expected with shape ${shapeText(entry.dims)}`,
     {
-      suggestions: [`config.json describes a ${model} of ${layers} layer(s); use the weights that belong to it`],
+      suggestions: [
+        `config.json describes a ${familyTraits(config).name} of ${layers} layer(s); use the weights that belong to it`,
+      ],
     },
   );
 }

@@ -8,7 +8,14 @@ import { isObject, parseJson, readJsonText, shown } from './json.ts';
 export const singleFile = 'model.safetensors';
 export const indexFile = 'model.safetensors.index.json';
 export const configFile = 'config.json';
-export const tokenizerFileNames = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt'];
+export const tokenizerFileNames = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'vocab.txt',
+  'vocab.json',
+  'merges.txt',
+];
 
 /** Weights in formats that can run code when loaded, or that kdx does not read. */
 const otherWeights = /^(pytorch_model.*\.bin|tf_model.*\.h5|flax_model.*\.msgpack|model.*\.ckpt.*)$/;

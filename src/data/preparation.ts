@@ -1,5 +1,5 @@
 /** Text before @huggingface/tokenizers, where its BertNormalizer differs from the Rust library. */
-import type { Json } from './tokenizer-files.ts';
+import type { Json } from './special-tokens.ts';
 
 /** Han ideographs beyond the basic plane, in the ranges of the `tokenizers` library of Hugging Face. */
 const supplementaryHan =

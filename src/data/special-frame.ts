@@ -9,14 +9,15 @@ export interface SpecialFrame {
   fill(first: readonly number[], second: readonly number[]): Encoding;
 }
 
-export function specialFrame(library: Library, isPair: boolean): SpecialFrame {
+/** @param hasTypes whether the second text is of another type: the library says so of RoBERTa too, where all are 0 */
+export function specialFrame(library: Library, isPair: boolean, hasTypes: boolean): SpecialFrame {
   const texts = isPair ? ['\0first', '\0second'] : ['\0first'];
   const processed = library.post_processor?.post_process([texts[0] as string], texts[1] ?? null, true) as
     { tokens: string[]; token_type_ids?: number[] } | undefined;
   const parts = (processed?.tokens ?? texts).map((token, i) => {
     const id = texts.includes(token) ? undefined : library.token_to_id(token);
     if (id === undefined && !texts.includes(token)) throw new Error(`the special token ${token} has no id`);
-    return { token, id, typeId: processed?.token_type_ids?.[i] ?? 0 };
+    return { token, id, typeId: (hasTypes && processed?.token_type_ids?.[i]) || 0 };
   });
   return {
     count: parts.length - texts.length,

@@ -4,15 +4,9 @@ import { KdxError } from '../errors/index.ts';
 import { sha256 } from '../files/index.ts';
 import { specialFrame } from './special-frame.ts';
 import { preparation } from './preparation.ts';
-import {
-  readTokenizerFiles,
-  specialToken,
-  tokenizerAdvice,
-  vocabularyFiles,
-  type Json,
-  type SpecialToken,
-  type TokenizerFiles,
-} from './tokenizer-files.ts';
+import { specialToken, type Json, type SpecialToken } from './special-tokens.ts';
+import { readTokenizerFiles, vocabularyFiles, type TokenizerFiles } from './tokenizer-files.ts';
+import { tokenizerAdvice } from './tokenizer-json.ts';
 import { longestFirst } from './truncation.ts';
 
 export interface Encoding {
@@ -31,7 +25,7 @@ export interface Tokenizer {
   readonly maskId?: number;
   /** Longest input of the model that the files belong to, special tokens included, where they say so. */
   readonly modelMaxLength?: number;
-  /** SHA-256 of everything that decides about ids; equal for vocab.txt and the tokenizer.json that says the same. */
+  /** SHA-256 of everything that decides about ids; equal for a vocabulary and the tokenizer.json that says the same. */
   readonly hash: string;
   /** File name to content: what a checkpoint folder with this tokenizer holds. */
   readonly files: Readonly<Record<string, string>>;
@@ -48,8 +42,8 @@ export interface Tokenizer {
 }
 
 /**
- * The tokenizer of a checkpoint folder: tokenizer.json (which decides alone), else a BERT vocab.txt, with
- * tokenizer_config.json.
+ * The tokenizer of a checkpoint folder: tokenizer.json (which decides alone), else BERT's vocab.txt, else
+ * RoBERTa's vocab.json and merges.txt, with tokenizer_config.json.
  * @throws KdxError `missing-tokenizer`, `invalid-tokenizer`, `invalid-json`, `invalid-vocabulary`
  */
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
@@ -78,15 +72,17 @@ function createTokenizer({ tokenizer, config, files }: TokenizerFiles): Tokenize
   const tokens: (string | undefined)[] = [];
   for (const [token, id] of ids) if (token !== undefined) tokens[id] = token;
   const prepare = preparation(tokenizer['normalizer'] as Json | null);
-  const single = specialFrame(library, false);
-  const double = specialFrame(library, true);
+  const hasTypes = (tokenizer['post_processor'] as Json | null)?.['type'] !== 'RobertaProcessing';
+  const single = specialFrame(library, false, hasTypes);
+  const double = specialFrame(library, true, hasTypes);
+  const nameOf = (role: SpecialToken) => specialToken(config, role, (name) => ids.get(name) !== undefined);
   const require = (role: SpecialToken) => {
-    const token = specialToken(config, role);
+    const token = nameOf(role);
     const id = ids.get(token);
     if (id === undefined) throw new Error(`its vocabulary has no token ${token} (${role})`);
     return id;
   };
-  const maskId = ids.get(specialToken(config, 'mask_token'));
+  const maskId = ids.get(nameOf('mask_token'));
   const longest = config['model_max_length'];
   const idsOf = (text: string) => library.encode(prepare(text), { add_special_tokens: false }).ids;
 

@@ -2,7 +2,7 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers';
 import { KdxError } from '../errors/index.ts';
 import { preparation } from './preparation.ts';
-import type { Json } from './tokenizer-files.ts';
+import type { Json } from './special-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface WordTokenizer {
@@ -23,7 +23,9 @@ export function wordTokenizer({ files }: Tokenizer): WordTokenizer {
   const isWordPiece = (json['model'] as Json | undefined)?.['type'] === 'WordPiece';
   if (!isWordPiece || splitter === null)
     throw new KdxError('unsupported-tokenizer', 'the tokenizer of the model is not of the kind of BERT (WordPiece)', {
-      suggestions: ['give a model with a WordPiece vocabulary (vocab.txt)'],
+      suggestions: [
+        'give a model with a WordPiece vocabulary, such as a BERT: what it writes is text, for any teacher',
+      ],
     });
   const prepare = preparation(json['normalizer'] as Json | null);
   return {

@@ -2,11 +2,62 @@
 
 export type Activation = 'gelu' | 'gelu_new' | 'relu';
 
-/**
- * DistilBERT has no token types and no pooler, no dropout on the output projection of attention, and a hidden layer with
- * ReLU in the classification head.
- */
-export type Family = 'bert' | 'distilbert';
+/** Model types of Hugging Face. XLM-RoBERTa is RoBERTa with another vocabulary. */
+export type Family = 'bert' | 'distilbert' | 'roberta' | 'xlm-roberta';
+
+/** In what the families differ. */
+export interface FamilyTraits {
+  /** For people. */
+  readonly name: string;
+  /** The layer between the first token and the classifier: BERT's pooler, or a layer of the classification head. */
+  readonly pooling: 'bert.pooler.dense' | 'pre_classifier';
+  readonly poolingActivation: 'Tanh' | 'Relu';
+  /** Whether the classifier's dropout is also applied to the first token. */
+  readonly dropsFirstToken: boolean;
+  /** Whether there is dropout on the output projection of attention. */
+  readonly dropsProjection: boolean;
+  /** Whether token types are an input; otherwise each token is of the first type, if there are any. */
+  readonly readsTokenTypes: boolean;
+  /** Activation in the head of the masked language model; undefined: that of the layers. */
+  readonly maskedLmActivation: Activation | undefined;
+}
+
+const bert: FamilyTraits = {
+  name: 'BERT',
+  pooling: 'bert.pooler.dense',
+  poolingActivation: 'Tanh',
+  dropsFirstToken: false,
+  dropsProjection: true,
+  readsTokenTypes: true,
+  maskedLmActivation: undefined,
+};
+
+const roberta: FamilyTraits = {
+  ...bert,
+  name: 'RoBERTa',
+  pooling: 'pre_classifier',
+  dropsFirstToken: true,
+  readsTokenTypes: false,
+  maskedLmActivation: 'gelu',
+};
+
+const families: Readonly<Record<Family, FamilyTraits>> = {
+  bert,
+  distilbert: {
+    ...bert,
+    name: 'DistilBERT',
+    pooling: 'pre_classifier',
+    poolingActivation: 'Relu',
+    dropsProjection: false,
+    readsTokenTypes: false,
+  },
+  roberta,
+  'xlm-roberta': { ...roberta, name: 'XLM-RoBERTa' },
+};
+
+export function familyTraits({ family = 'bert' }: Pick<BertArchitecture, 'family'>): FamilyTraits {
+  return families[family];
+}
 
 export interface BertArchitecture {
   /** Absent: bert. */
@@ -16,7 +67,10 @@ export interface BertArchitecture {
   readonly heads: number;
   readonly intermediateSize: number;
   readonly activation: Activation;
+  /** Longest sequence. */
   readonly maxPositions: number;
+  /** Row of the position table for the first token: RoBERTa leaves out those up to its padding token. Absent: 0. */
+  readonly firstPosition?: number;
   /** 0: the model has no token types. */
   readonly typeVocabSize: number;
   readonly layerNormEps: number;

@@ -1,8 +1,8 @@
-/** BERT and DistilBERT as graphs: embeddings, post-LN encoder, pooler, head; every inner value is within reach (taps). */
+/** BERT, DistilBERT and RoBERTa as graphs: embeddings, post-LN encoder, pooler, head; every inner value is within reach (taps). */
 import { internal } from '../errors/index.ts';
 import type { Shape } from '../graph/index.ts';
 import type { GraphBuilder, Value } from '../ops/index.ts';
-import type { BertArchitecture } from './architecture.ts';
+import { familyTraits, type BertArchitecture } from './architecture.ts';
 import {
   activate,
   embedding,
@@ -13,14 +13,13 @@ import {
   type Dropout,
   type ParameterSource,
 } from './layers.ts';
-import { poolingLayer } from './parameters.ts';
 
 export interface BertInputs {
   /** int64 [batch, seq] */
   readonly inputIds: Value;
   /** int64 [batch, seq], 1 for real tokens */
   readonly attentionMask: Value;
-  /** int64 [batch, seq]; a model without token types does not read it. */
+  /** int64 [batch, seq]; read by BERT alone. */
   readonly tokenTypeIds: Value;
   /** A second sequence mixed into the first one (MixKD). */
   readonly mixture?: TokenMixture;
@@ -54,7 +53,7 @@ export interface EncoderTaps {
 }
 
 export interface ClassifierOutputs extends EncoderTaps {
-  /** What the classifier reads: tanh(linear(first token)), ReLU in DistilBERT; [batch, hidden] */
+  /** What the classifier reads: tanh(linear(first token)), ReLU in DistilBERT; [batch, hidden]. */
   readonly pooled: Value;
   /** [batch, labels] */
   readonly logits: Value;
@@ -63,7 +62,7 @@ export interface ClassifierOutputs extends EncoderTaps {
 /** Added to the scores of masked keys; exp of it is 0 in float32. */
 const MASKED = -10000;
 
-/** Graph of a sequence classifier (Bert-, DistilBertForSequenceClassification). Pooler and head are built when they are asked for. */
+/** Graph of a sequence classifier (Bert-, DistilBert-, RobertaForSequenceClassification). Pooler and head are built when they are asked for. */
 export function bertClassifier(
   g: GraphBuilder,
   architecture: BertArchitecture,
@@ -73,20 +72,20 @@ export function bertClassifier(
 ): ClassifierOutputs {
   const taps = bertEncoder(g, architecture, parameter, inputs, dropout);
   const last = taps.hiddenStates.at(-1) as Value;
+  const { pooling, poolingActivation, dropsFirstToken } = familyTraits(architecture);
+  const drop = (x: Value) => dropout.apply(x, architecture.classifierDropout);
   let pooled: Value | undefined;
   let logits: Value | undefined;
   return {
     ...taps,
     get pooled() {
       return (pooled ??= g.scope('pooler', () => {
-        const inner = linear(g, firstToken(g, last), parameter, poolingLayer(architecture));
-        return g.op(architecture.family === 'distilbert' ? 'Relu' : 'Tanh', [inner]);
+        const first = firstToken(g, last);
+        return g.op(poolingActivation, [linear(g, dropsFirstToken ? drop(first) : first, parameter, pooling)]);
       }));
     },
     get logits() {
-      return (logits ??= g.scope('classifier', () =>
-        linear(g, dropout.apply(this.pooled, architecture.classifierDropout), parameter, 'classifier'),
-      ));
+      return (logits ??= g.scope('classifier', () => linear(g, drop(this.pooled), parameter, 'classifier')));
     },
   };
 }
@@ -140,13 +139,16 @@ function embeddings(
   const look = (table: string, first: Value, second: Value | undefined) =>
     mixedEmbedding(g, parameter(`bert.embeddings.${table}.weight`), first, second, mixture?.weights);
   const words = look('word_embeddings', inputIds, mixture?.inputIds);
-  const hasTypes = architecture.typeVocabSize > 0;
-  const typed = hasTypes ? g.add(words, look('token_type_embeddings', tokenTypeIds, mixture?.tokenTypeIds)) : words;
-  const sum = g.add(typed, positionRows(g, inputIds, parameter('bert.embeddings.position_embeddings.weight')));
-  return dropout.apply(
-    layerNorm(g, sum, parameter, 'bert.embeddings.LayerNorm', architecture.layerNormEps),
-    architecture.hiddenDropout,
-  );
+  const { typeVocabSize, firstPosition = 0, layerNormEps, hiddenDropout } = architecture;
+  const positions = positionRows(g, inputIds, parameter('bert.embeddings.position_embeddings.weight'), firstPosition);
+  const types = 'token_type_embeddings';
+  const sum =
+    typeVocabSize === 0
+      ? g.add(words, positions)
+      : familyTraits(architecture).readsTokenTypes
+        ? g.add(g.add(words, look(types, tokenTypeIds, mixture?.tokenTypeIds)), positions)
+        : g.add(words, g.add(positions, firstRow(g, parameter(`bert.embeddings.${types}.weight`))));
+  return dropout.apply(layerNorm(g, sum, parameter, 'bert.embeddings.LayerNorm', layerNormEps), hiddenDropout);
 }
 
 /** Rows of a table; of a mixture, the weighted sum of both rows. */
@@ -162,13 +164,22 @@ function mixedEmbedding(
   return g.add(g.mul(rows, weights[0]), g.mul(embedding(g, second, table), weights[1]));
 }
 
-/** The first seq rows of the position table. */
-function positionRows(g: GraphBuilder, inputIds: Value, table: Value): Value {
+/** The rows of the position table for seq tokens. */
+function positionRows(g: GraphBuilder, inputIds: Value, table: Value, first: number): Value {
   const length = inputIds.shape[1];
-  const positions = table.shape[0] as number;
-  if (typeof length === 'number' && length > positions) throw internal(`length ${length} over ${positions} positions`);
-  const end = typeof length === 'number' ? g.ints([length]) : g.op('Shape', [inputIds], { start: 1, end: 2 });
-  return g.op('Slice', [table, g.ints([0]), end, g.ints([0])]);
+  const positions = (table.shape[0] as number) - first;
+  if (typeof length === 'number') {
+    if (length > positions) throw internal(`length ${length} over ${positions} positions`);
+    return g.op('Slice', [table, g.ints([first]), g.ints([first + length]), g.ints([0])]);
+  }
+  const count = g.op('Shape', [inputIds], { start: 1, end: 2 });
+  const end = first === 0 ? count : g.add(count, g.ints([first]));
+  return g.op('Slice', [table, g.ints([first]), end, g.ints([0])]);
+}
+
+/** [1, width] */
+function firstRow(g: GraphBuilder, table: Value): Value {
+  return table.shape[0] === 1 ? table : g.op('Slice', [table, g.ints([0]), g.ints([1]), g.ints([0])]);
 }
 
 function encoderLayer(
@@ -180,13 +191,13 @@ function encoderLayer(
   maskBias: Value,
   dropout: Dropout,
 ): { hidden: Value; scores: Value } {
-  const { family, hiddenDropout, layerNormEps } = architecture;
+  const { hiddenDropout, layerNormEps } = architecture;
   const { context, scores } = g.scope('attention', () =>
     selfAttention(g, architecture, parameter, `${name}.attention.self`, x, maskBias, dropout),
   );
   const attended = g.scope('attention.output', () => {
     const projected = linear(g, context, parameter, `${name}.attention.output.dense`);
-    const output = family === 'distilbert' ? projected : dropout.apply(projected, hiddenDropout);
+    const output = familyTraits(architecture).dropsProjection ? dropout.apply(projected, hiddenDropout) : projected;
     return layerNorm(g, g.add(output, x), parameter, `${name}.attention.output.LayerNorm`, layerNormEps);
   });
   const hidden = g.scope('feedforward', () => {

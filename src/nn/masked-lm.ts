@@ -1,6 +1,6 @@
-/** The head of a masked language model (BertForMaskedLM, DistilBertForMaskedLM); its decoder is the table of word embeddings. */
+/** The head of a masked language model (BertForMaskedLM, DistilBert-, RobertaForMaskedLM); its decoder is the table of word embeddings. */
 import type { GraphBuilder, Value } from '../ops/index.ts';
-import type { BertArchitecture } from './architecture.ts';
+import { familyTraits, type BertArchitecture } from './architecture.ts';
 import { activate, layerNorm, linear, type ParameterSource } from './layers.ts';
 import { layerNormParameters, linearParameters, type Parameter } from './parameters.ts';
 
@@ -16,12 +16,14 @@ export function maskedLmParameters({ hiddenSize, vocabSize }: BertArchitecture):
 /** Logits [n, vocab] of n tokens by their last hidden state [n, hidden]. */
 export function maskedLmHead(
   g: GraphBuilder,
-  { activation, layerNormEps }: BertArchitecture,
+  architecture: BertArchitecture,
   parameter: ParameterSource,
   hidden: Value,
 ): Value {
+  const { activation, layerNormEps } = architecture;
   return g.scope('predictions', () => {
-    const inner = activate(g, linear(g, hidden, parameter, 'cls.predictions.transform.dense'), activation);
+    const dense = linear(g, hidden, parameter, 'cls.predictions.transform.dense');
+    const inner = activate(g, dense, familyTraits(architecture).maskedLmActivation ?? activation);
     const transformed = layerNorm(g, inner, parameter, 'cls.predictions.transform.LayerNorm', layerNormEps);
     const decoder = g.transpose(parameter('bert.embeddings.word_embeddings.weight'), [1, 0]);
     return g.add(g.op('MatMul', [transformed, decoder]), parameter('cls.predictions.bias'));

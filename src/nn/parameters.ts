@@ -1,10 +1,10 @@
 /** Parameters of encoders and classification heads: names, shapes, initial values, and their layout in checkpoints. */
 import { internal } from '../errors/index.ts';
 import { elementCount, type Tensor } from '../graph/index.ts';
-import { physicalLayers, type BertArchitecture } from './architecture.ts';
+import { familyTraits, physicalLayers, type BertArchitecture } from './architecture.ts';
 
 export interface Parameter {
-  /** Name in a Hugging Face checkpoint of BERT; DistilBERT's other names are translated when it is read or written. */
+  /** Name in a Hugging Face checkpoint of BERT; the other names of DistilBERT and RoBERTa are translated when it is read or written. */
   readonly name: string;
   /** Shape in graphs. Linear weights are [in, out] there and [out, in] in checkpoints. */
   readonly shape: readonly number[];
@@ -55,23 +55,18 @@ export function encoderParameters(architecture: BertArchitecture): Parameter[] {
   };
   return [
     embedding('word_embeddings', architecture.vocabSize),
-    embedding('position_embeddings', architecture.maxPositions),
+    embedding('position_embeddings', (architecture.firstPosition ?? 0) + architecture.maxPositions),
     ...(architecture.typeVocabSize > 0 ? [embedding('token_type_embeddings', architecture.typeVocabSize)] : []),
     ...layerNormParameters('bert.embeddings.LayerNorm', hidden),
     ...Array.from({ length: physicalLayers(architecture) }, (_, i) => layer(i)).flat(),
   ];
 }
 
-/** The layer between the first token and the classifier: BERT's pooler, with tanh, or that of DistilBERT, with ReLU. */
-export function poolingLayer({ family }: BertArchitecture): 'bert.pooler.dense' | 'pre_classifier' {
-  return family === 'distilbert' ? 'pre_classifier' : 'bert.pooler.dense';
-}
-
 /** Classification or regression head, pooler included. */
 export function headParameters(architecture: BertArchitecture, labels: number): Parameter[] {
   const hidden = architecture.hiddenSize;
   return [
-    ...linearParameters(poolingLayer(architecture), hidden, hidden),
+    ...linearParameters(familyTraits(architecture).pooling, hidden, hidden),
     ...linearParameters('classifier', hidden, labels),
   ];
 }

@@ -122,12 +122,12 @@ test('all mistakes are reported at once', () => {
 });
 
 test('other models are refused with the list of those supported', () => {
-  for (const type of ['roberta', undefined])
+  for (const type of ['gpt2', undefined])
     assert.throws(
       () => tinyConfig({ model_type: type }),
       (error: KdxError) => {
         assert.equal(error.code, 'unsupported-model-type');
-        assert.deepEqual(error.suggestions, ['supported model types: bert, distilbert']);
+        assert.deepEqual(error.suggestions, ['supported model types: bert, distilbert, roberta, xlm-roberta']);
         return true;
       },
     );

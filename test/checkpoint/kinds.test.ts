@@ -34,6 +34,8 @@ const folders = {
   'masked-lm': ['masked-lm', ['position_embedding_type']],
   distilbert: ['classifier', ['problem_type']],
   'distilbert-masked-lm': ['masked-lm', []],
+  roberta: ['classifier', ['position_embedding_type', 'problem_type']],
+  'roberta-masked-lm': ['masked-lm', ['position_embedding_type']],
 } as const;
 for (const [name, [kind, ownKeys]] of Object.entries(folders))
   test(`a folder of Transformers is written back with its names, contents and keys: ${name}`, async (t) => {

@@ -23,6 +23,8 @@ interface Case {
 interface Golden {
   readonly uncased: readonly Case[];
   readonly cased: readonly Case[];
+  readonly roberta: readonly Case[];
+  readonly xlm: readonly Case[];
   readonly real: Readonly<Record<string, { rows: number; maxLength: number; sha256: string }>>;
 }
 
@@ -63,6 +65,32 @@ test('a tokenizer made of vocab.txt has the hash and, written out, the ids of to
   const written = await folder('written', ['vocab.txt'], made.files);
   assert.equal((await loadTokenizer(written)).hash, whole.hash);
   await assertCases(written, cases.uncased);
+});
+
+test("RoBERTa's vocab.json and merges.txt give the ids of Transformers, also once written out", async () => {
+  const dir = join(golden, 'roberta');
+  await assertCases(dir, cases.roberta);
+  const made = await loadTokenizer(dir);
+  const written = await folder('roberta', ['vocab.txt'], made.files);
+  await rm(join(written, 'vocab.txt'));
+  await assertCases(written, cases.roberta);
+  assert.equal((await loadTokenizer(written)).hash, made.hash);
+});
+
+test("XLM-RoBERTa's tokenizer.json gives the ids of Transformers", () => assertCases(join(golden, 'xlm'), cases.xlm));
+
+test('special tokens have the names of the files, else those of BERT or RoBERTa', async () => {
+  const ids = async (dir: string) => {
+    const { clsId, padId, sepId, unkId, maskId } = await loadTokenizer(dir);
+    return [clsId, padId, sepId, unkId, maskId];
+  };
+  assert.deepEqual(await ids(join(golden, 'roberta')), [0, 1, 2, 3, 4]);
+  const { files } = await loadTokenizer(join(golden, 'roberta'));
+  const named = (name: string, contents: Record<string, string>) =>
+    folder(name, ['vocab.txt'], { ...files, ...contents }).then(ids);
+  assert.deepEqual(await named('by-map', { 'special_tokens_map.json': '{"sep_token": "<s>"}' }), [0, 1, 0, 3, 4]);
+  const both = { 'special_tokens_map.json': '{"sep_token": "<s>"}', 'tokenizer_config.json': '{"sep_token": "<pad>"}' };
+  assert.deepEqual(await named('by-config', both), [0, 1, 1, 3, 4]);
 });
 
 async function crlf(): Promise<string> {

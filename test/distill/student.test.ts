@@ -14,7 +14,7 @@ import {
 } from '../../plugins/distill/src/student.ts';
 import { loadCheckpoint, type Checkpoint } from '../../src/checkpoint/index.ts';
 import { classifierParameters, toCheckpoint } from '../../src/nn/index.ts';
-import { writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { tinyRoberta, writeTinyClassifier } from '../support/tiny-classifier.ts';
 
 describe('layers of a source', () => {
   const cases: readonly [...Parameters<typeof chosenLayers>, layers: number[]][] = [
@@ -136,4 +136,45 @@ describe('a student', () => {
         assert.ok(error.suggestions.length > 0);
         return true;
       }));
+});
+
+describe('families', () => {
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'kdx-student-'));
+    await writeTinyClassifier(join(folder, 'bert'), {});
+    await writeTinyClassifier(join(folder, 'roberta'), tinyRoberta);
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+  const load = (name: string) => loadCheckpoint(join(folder, name));
+
+  it("a student is of its teacher's family", async () => {
+    const teacher = await load('roberta');
+    const { config, weights } = await buildStudent(studentSchema.parse({ layers: 1 }), teacher);
+    assert.deepEqual([config.family, config.firstPosition, config.maxPositions], ['roberta', 2, 160]);
+    for (const { name } of classifierParameters(config, 2))
+      assert.deepEqual(weights.get(name), teacher.weights.get(name.replace('layer.0', 'layer.1')), name);
+    const distil = { layers: 1, family: 'distilbert' };
+    assert.equal((await buildStudent(studentSchema.parse(distil), await load('bert'))).config.family, 'distilbert');
+  });
+
+  it('another one is refused', async () => {
+    const teacher = await load('roberta');
+    for (const [family, name] of [
+      ['bert', 'BERT'],
+      ['distilbert', 'DistilBERT'],
+      ['xlm-roberta', 'XLM-RoBERTa'],
+    ])
+      await assert.rejects(buildStudent(studentSchema.parse({ layers: 1, family }), teacher), {
+        code: 'invalid-student',
+        message: `a student that is a ${name} cannot be made of a RoBERTa: their embeddings and heads differ`,
+        suggestions: ['--set student.family=roberta', 'or take --student DIR with a checkpoint'],
+      });
+    const init = { from: 'pretrained', model: join(folder, 'bert') };
+    await assert.rejects(buildStudent(studentSchema.parse({ layers: 1, init }), teacher), {
+      code: 'invalid-student',
+      message: /bert: a student that is a RoBERTa cannot be made of a BERT/,
+      suggestions: ['give a RoBERTa as student.init.model'],
+    });
+  });
 });

@@ -6,7 +6,7 @@ import { exportCheckpoint, paritySentences } from '../../plugins/export/src/inde
 import { openClassifier, openSource, predict } from '../../src/classifier/index.ts';
 import { openEngine } from '../../src/engine/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
-import { temporaryFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { temporaryFolder, tinyRoberta, writeTinyClassifier } from '../support/tiny-classifier.ts';
 import { scopeOn } from './engine-scope.ts';
 
 const transformers = await import('@huggingface/transformers').catch(() => undefined);
@@ -19,6 +19,7 @@ for (const [name, tiny, externalData] of [
   ['tokenizer.json as it was', {}, 'auto'],
   ['tokenizer.json made from vocab.txt', { vocabularyOnly: true }, 'auto'],
   ['weights in a data file', {}, 'always'],
+  ['a RoBERTa, tokenizer.json made from vocab.json and merges.txt', tinyRoberta, 'auto'],
 ] as const)
   test(`label and score of pipeline() and predict: ${name}`, { skip }, async (t) => {
     const { env, pipeline } = transformers!;

@@ -33,9 +33,17 @@ export interface TinyOptions {
   /** Changes of config.json. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly seed?: number;
+  /** Folder of another tokenizer. */
+  readonly tokenizer?: string;
   /** Only vocab.txt in place of tokenizer.json and tokenizer_config.json. */
   readonly vocabularyOnly?: boolean;
 }
+
+/** A RoBERTa with the tokenizer of fixtures/golden, vocab.json and merges.txt. */
+export const tinyRoberta: TinyOptions = {
+  config: { model_type: 'roberta', vocab_size: 420, type_vocab_size: 1, max_position_embeddings: 162, pad_token_id: 1 },
+  tokenizer: fileURLToPath(new URL('../../fixtures/golden/tokenizer/roberta', import.meta.url)),
+};
 
 /** Gone after the test. */
 export async function temporaryFolder(t: TestContext): Promise<string> {
@@ -57,7 +65,7 @@ export async function writeTinyClassifier(dir: string, options: TinyOptions = {}
       return [parameter.name, toCheckpoint(parameter, value)] as const;
     }),
   );
-  const tokenizerFrom = options.vocabularyOnly ? undefined : tokenizerFolder;
+  const tokenizerFrom = options.vocabularyOnly ? undefined : (options.tokenizer ?? tokenizerFolder);
   await saveCheckpoint(dir, { config, weights, ...(tokenizerFrom && { tokenizerFrom }) });
   if (options.vocabularyOnly) await writeFile(join(dir, 'vocab.txt'), await vocabulary());
   return config;

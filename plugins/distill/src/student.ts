@@ -10,7 +10,15 @@ import {
 import { normalSource, randomStream, type Task } from 'kdx/data';
 import { KdxError } from 'kdx/errors';
 import type { Tensor } from 'kdx/graph';
-import { checkpointShape, fromCheckpoint, initialValue, plainPlan, type Parameter } from 'kdx/nn';
+import {
+  checkpointShape,
+  familyTraits,
+  fromCheckpoint,
+  initialValue,
+  plainPlan,
+  type Family,
+  type Parameter,
+} from 'kdx/nn';
 import type { StudentRecipe } from './recipe/student-schema.ts';
 import { sharedPlan } from './sharing.ts';
 
@@ -114,9 +122,10 @@ function studentConfig(recipe: StudentRecipe, teacher: BertConfig): BertConfig {
       suggestions: [`--student layers=${recipe.layers},hidden=${hiddenSize},heads=N with N dividing ${hiddenSize}`],
     });
   const family = recipe.family ?? teacher.family ?? 'bert';
-  if (family === 'bert' && teacher.family === 'distilbert')
-    throw new KdxError('invalid-student', 'a BERT cannot be made of a DistilBERT: token types and pooler are missing', {
-      suggestions: ['leave out family, or take --student DIR with a BERT checkpoint'],
+  const own = teacher.family ?? 'bert';
+  if (!canBecome(own, family))
+    throw new KdxError('invalid-student', notMade(family, own), {
+      suggestions: [`--set student.family=${own}`, 'or take --student DIR with a checkpoint'],
     });
   const ratio = teacher.intermediateSize / teacher.hiddenSize;
   const { layerPlan, swappedDepths } = recipe.sharing
@@ -124,7 +133,7 @@ function studentConfig(recipe: StudentRecipe, teacher: BertConfig): BertConfig {
     : { layerPlan: plainPlan(recipe.layers), swappedDepths: [] };
   return {
     ...teacher,
-    ...(family !== (teacher.family ?? 'bert') && distilBert),
+    ...(family !== own && distilBert),
     layers: layerPlan.length,
     layerPlan,
     swappedDepths,
@@ -134,11 +143,34 @@ function studentConfig(recipe: StudentRecipe, teacher: BertConfig): BertConfig {
   };
 }
 
+/** Whether the layers and tables of one family can be those of another. */
+function canBecome(from: Family, to: Family): boolean {
+  return from === to || (from === 'bert' && to === 'distilbert');
+}
+
+function notMade(to: Family, from: Family): string {
+  const name = (family: Family) => familyTraits({ family }).name;
+  return `a student that is a ${name(to)} cannot be made of a ${name(from)}: their embeddings and heads differ`;
+}
+
 /** What a DistilBERT has other than the BERT that it is made of. */
 const distilBert = { ...distilBertFixed, family: 'distilbert', classifierDropout: 0.2 } as const;
 
 function checkSameShape(config: BertConfig, source: Checkpoint): void {
-  const keys = ['vocabSize', 'hiddenSize', 'heads', 'intermediateSize', 'maxPositions', 'typeVocabSize'] as const;
+  const [family, own] = [config.family ?? 'bert', source.config.family ?? 'bert'];
+  if (!canBecome(own, family))
+    throw new KdxError('invalid-student', `${source.dir}: ${notMade(family, own)}`, {
+      suggestions: [`give a ${familyTraits(config).name} as student.init.model`],
+    });
+  const keys = [
+    'vocabSize',
+    'hiddenSize',
+    'heads',
+    'intermediateSize',
+    'maxPositions',
+    'firstPosition',
+    'typeVocabSize',
+  ] as const;
   const different = keys.filter(
     (key) => config[key] !== source.config[key] && !(key === 'typeVocabSize' && config[key] === 0),
   );

@@ -27,7 +27,7 @@ export async function writeLayout(
   await writeFileAtomic(join(dir, 'config.json'), print(exportedConfig(config, external)));
   for (const [name, content] of Object.entries(tokenizer.files)) {
     const isConfig = name === 'tokenizer_config.json';
-    await writeFileAtomic(join(dir, name), isConfig ? withLength(content, config.maxPositions) : content);
+    await writeFileAtomic(join(dir, name), isConfig ? completed(content, tokenizer, config.maxPositions) : content);
   }
 }
 
@@ -40,12 +40,22 @@ function exportedConfig(config: BertConfig, external: readonly string[]): JsonOb
   return { ...json, 'transformers.js_config': { ...own, use_external_data_format: chunks } };
 }
 
-/** Without a model_max_length that fits the positions, a long text is not cut and the model fails. */
-function withLength(text: string, maxPositions: number): string {
+/**
+ * tokenizer_config.json with what transformers.js does not know otherwise: without a model_max_length that fits the
+ * positions a long text is not cut and the model fails, without pad_token texts of two lengths cannot be one batch.
+ */
+function completed(text: string, tokenizer: Tokenizer, maxPositions: number): string {
   const json = JSON.parse(text) as JsonObject;
+  const { tokens, unkId, sepId, padId, clsId, maskId } = tokenizer;
+  const ids = { unk_token: unkId, sep_token: sepId, pad_token: padId, cls_token: clsId, mask_token: maskId };
+  const missing = Object.entries(ids).filter(
+    ([role, id]) => id !== undefined && (json[role] ?? undefined) === undefined,
+  );
   const length = json['model_max_length'];
-  if (typeof length === 'number' && length <= maxPositions) return text;
-  return print({ ...json, model_max_length: maxPositions });
+  const fits = typeof length === 'number' && length <= maxPositions;
+  if (fits && missing.length === 0) return text;
+  const named = Object.fromEntries(missing.map(([role, id]) => [role, tokens[id as number]]));
+  return print({ ...json, ...named, model_max_length: fits ? length : maxPositions });
 }
 
 function print(json: JsonObject): string {

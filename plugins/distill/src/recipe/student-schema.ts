@@ -1,4 +1,5 @@
 /** The recipe of a student: its shape, what its layers share, where its first weights come from. */
+import { supportedModelTypes } from 'kdx/checkpoint';
 import { z } from 'zod';
 import { sharingProblems, sharingSchema } from '../sharing.ts';
 
@@ -34,8 +35,8 @@ const initSchema = z
 export const studentSchema = z
   .strictObject({
     layers: count,
-    /** `distilbert`: no token types, no pooler. Default: the teacher's. */
-    family: z.enum(['bert', 'distilbert']).optional(),
+    /** The teacher's, which is the default; of a BERT also `distilbert`: no token types, no pooler. */
+    family: z.enum(supportedModelTypes).optional(),
     hidden: count.optional(),
     heads: count.optional(),
     intermediate: count.optional(),
