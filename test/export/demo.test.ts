@@ -21,7 +21,13 @@ import { KdxError } from '../../src/errors/index.ts';
 import { sha256File } from '../../src/files/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
 import { pageFaults, useBrowser, withoutBrowser, type Opened } from '../support/browser.ts';
-import { temporaryFolder, tokenizerFolder, writeTinyClassifier, type TinyOptions } from '../support/tiny-classifier.ts';
+import {
+  temporaryFolder,
+  tinyRoberta,
+  tokenizerFolder,
+  writeTinyClassifier,
+  type TinyOptions,
+} from '../support/tiny-classifier.ts';
 import { hidePackage } from './hidden-package.ts';
 import { serveFolder } from './static-server.ts';
 import { scopeOn } from './engine-scope.ts';
@@ -222,18 +228,21 @@ test('the encoder of the page gives the ids and the padding of kdx', async () =>
   for (const maxLength of [50, 512])
     for (let length = 1; length <= maxLength; length++)
       assert.equal(paddedLength(length, maxLength), bucketing(maxLength)(length));
-  const tokenizer = await loadTokenizer(tokenizerFolder);
-  const [json, config] = ['tokenizer.json', 'tokenizer_config.json'].map((name) => JSON.parse(tokenizer.files[name]!));
   const texts = [...paritySentences.map(({ text }) => text), '', ' ', 'ΣΣ Σ', '𠀀𪜀', '[SEP] x [CLS]', '\0first', 'ﬁ'];
-  for (const maxLength of [8, 9, 160]) {
-    const encode = createEncoder(Library, json, config, maxLength);
-    for (const [i, text] of texts.entries())
-      for (const pair of [undefined, texts[(7 * i + 3) % texts.length]!]) {
-        const { tokens, ...encoding } = encode(text, pair);
-        assert.deepEqual(encoding, tokenizer.encode(text, pair, maxLength), `${text}, ${pair}`);
-        assert.equal(tokens, tokenizer.encode(text, pair, 9999).ids.length);
-      }
-  }
+  for (const folder of [tokenizerFolder, tinyRoberta.tokenizer!])
+    for (const maxLength of [8, 9, 160]) {
+      const tokenizer = await loadTokenizer(folder);
+      const [json, config] = ['tokenizer.json', 'tokenizer_config.json'].map((name) =>
+        JSON.parse(tokenizer.files[name]!),
+      );
+      const encode = createEncoder(Library, json, config, maxLength);
+      for (const [i, text] of texts.entries())
+        for (const pair of [undefined, texts[(7 * i + 3) % texts.length]!]) {
+          const { tokens, ...encoding } = encode(text, pair);
+          assert.deepEqual(encoding, tokenizer.encode(text, pair, maxLength), `${text}, ${pair}`);
+          assert.equal(tokens, tokenizer.encode(text, pair, 9999).ids.length);
+        }
+    }
 });
 
 test('every file of the page is in kdx.json, with the same bytes each time', { skip: withoutWeb }, async (t) => {

@@ -16,7 +16,9 @@
 export function createEncoder(Tokenizer, tokenizer, config, maxLength) {
   const library = new Tokenizer(tokenizer, config);
   const prepare = preparation(tokenizer.normalizer);
-  const [single, double] = [frame(library, ['\0first']), frame(library, ['\0first', '\0second'])];
+  // The library says of a second text that it is of another type, which is not so here.
+  const hasTypes = tokenizer.post_processor?.type !== 'RobertaProcessing';
+  const [single, double] = [['\0first'], ['\0first', '\0second']].map((texts) => frame(library, texts, hasTypes));
   /** @returns {number[]} */
   const idsOf = (/** @type {string} */ text) => library.encode(prepare(text), { add_special_tokens: false }).ids;
 
@@ -42,14 +44,15 @@ export function createEncoder(Tokenizer, tokenizer, config, maxLength) {
  * Where the special tokens stand around texts.
  * @param {any} library
  * @param {string[]} texts
+ * @param {boolean} hasTypes
  * @returns {Part[]}
  */
-function frame(library, texts) {
+function frame(library, texts, hasTypes) {
   const processed = library.post_processor?.post_process([texts[0]], texts[1] ?? null, true);
   return (processed?.tokens ?? texts).map((/** @type {string} */ token, /** @type {number} */ i) => ({
     token,
     id: texts.includes(token) ? undefined : library.token_to_id(token),
-    typeId: processed?.token_type_ids?.[i] ?? 0,
+    typeId: (hasTypes && processed?.token_type_ids?.[i]) || 0,
   }));
 }
 
