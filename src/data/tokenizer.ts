@@ -66,8 +66,13 @@ export function tokenizerOfVocabulary(tokens: readonly string[]): Tokenizer {
   return createTokenizer(vocabularyFiles(tokens));
 }
 
+/** The library goes through all ids up to the largest one, so that a false one would take minutes. */
+const MAX_TOKENS = 2 ** 22;
+
 function createTokenizer({ tokenizer, config, files }: TokenizerFiles): Tokenizer {
   const library = new Library(tokenizer, config);
+  const { length } = library.model.vocab;
+  if (length > MAX_TOKENS) throw new Error(`its vocabulary has an id of ${length - 1}`);
   const ids = library.get_vocab();
   const tokens: (string | undefined)[] = [];
   for (const [token, id] of ids) if (token !== undefined) tokens[id] = token;

@@ -148,6 +148,7 @@ test('a length without room for text is refused', async () => {
 
 test('folders without a usable tokenizer are refused by name', async () => {
   const unpadded = (await readFile(join(golden, 'uncased/tokenizer.json'), 'utf8')).replaceAll('[PAD]', '[GAP]');
+  const far = unpadded.replace(/("the": )\d+/, `$1${2 ** 31}`);
   const refused: readonly (readonly [string, Record<string, string>, string, RegExp])[] = [
     ['none', {}, 'missing-tokenizer', /neither tokenizer\.json nor vocab\.txt/],
     ['cut', { 'tokenizer.json': '{"model": {' }, 'invalid-json', /tokenizer\.json is not JSON/],
@@ -155,6 +156,14 @@ test('folders without a usable tokenizer are refused by name', async () => {
     ['config', { 'tokenizer_config.json': '{' }, 'invalid-json', /tokenizer_config\.json is not JSON/],
     ['other', { 'tokenizer.json': '{}' }, 'invalid-tokenizer', /other cannot be used/],
     ['token', { 'tokenizer.json': unpadded }, 'invalid-tokenizer', /token cannot be used: its .* no token \[PAD\]/],
+    [
+      'far',
+      { 'tokenizer.json': far },
+      'invalid-tokenizer',
+      /far cannot be used: its vocabulary has an id of 2147483648/,
+    ],
+    ['pieces', { 'vocab.json': '{"<s>": -1}', 'merges.txt': '' }, 'invalid-vocabulary', /vocab\.json: "<s>" has no id/],
+    ['merges', { 'vocab.json': '{}' }, 'missing-tokenizer', /nor vocab\.json and merges\.txt/],
     ['empty', { 'vocab.txt': '' }, 'invalid-vocabulary', /vocab\.txt has no token \[CLS\]/],
   ];
   for (const [name, contents, code, message] of refused) {

@@ -5,7 +5,7 @@ import { copyTokenizerFiles, loadCheckpoint } from '../../src/checkpoint/index.t
 import { checkpointModel } from '../../src/classifier/index.ts';
 import { writeModel } from '../../src/onnx/index.ts';
 import { everything, linear } from '../onnx/samples.ts';
-import { writeTinyClassifier } from '../support/tiny-classifier.ts';
+import { tinyRoberta, writeTinyClassifier } from '../support/tiny-classifier.ts';
 
 /** Content by path, of a folder that is written anew for every mutation. */
 export type Files = ReadonlyMap<string, Uint8Array>;
@@ -19,6 +19,8 @@ export interface Corpus {
   readonly external: Files;
   /** config.json, model.safetensors, tokenizer.json. */
   readonly checkpoint: Files;
+  /** The same of a RoBERTa, with vocab.json and merges.txt. */
+  readonly roberta: Files;
 }
 
 /** What no model may read or change: it lies outside of the folder that a mutation is in. */
@@ -28,11 +30,15 @@ export const secret = Buffer.from('outside the folder of the model'.repeat(8).sl
 export async function makeCorpus(root: string): Promise<Corpus> {
   await mkdir(join(root, 'outside'));
   await writeFile(join(root, 'outside', 'secret.bin'), secret);
-  const [checkpoint, exported, plain, external] = ['checkpoint', 'exported', 'plain', 'external'].map((name) =>
-    join(root, 'corpus', name),
-  ) as [string, string, string, string];
+  const folder = (name: string) => join(root, 'corpus', name);
+  const [checkpoint, exported, plain] = [folder('checkpoint'), folder('exported'), folder('plain')];
+  const [external, roberta] = [folder('external'), folder('roberta')];
   await writeTinyClassifier(checkpoint, { config: { max_position_embeddings: 16, num_hidden_layers: 1 } });
   await writeModel(join(exported, 'onnx', 'model.onnx'), checkpointModel(await loadCheckpoint(checkpoint)));
+  await writeTinyClassifier(roberta, {
+    ...tinyRoberta,
+    config: { ...tinyRoberta.config, max_position_embeddings: 18, num_hidden_layers: 1 },
+  });
   await writeFile(join(exported, 'config.json'), await readFile(join(checkpoint, 'config.json')));
   await copyTokenizerFiles(checkpoint, exported);
   await writeModel(join(plain, 'model.onnx'), everything());
@@ -42,6 +48,7 @@ export async function makeCorpus(root: string): Promise<Corpus> {
     exported: await filesOf(exported),
     everything: await filesOf(plain),
     external: await filesOf(external),
+    roberta: await filesOf(roberta),
   };
 }
 

@@ -8,7 +8,16 @@ import { mutateExternal, mutateModel } from './model-mutations.ts';
 import { mutateSafetensors } from './safetensors-mutations.ts';
 import { mutateWire } from './wire-mutations.ts';
 
-export type Kind = 'model' | 'external' | 'exported' | 'safetensors' | 'config' | 'tokenizer' | 'tokenizerConfig';
+export type Kind =
+  | 'model'
+  | 'external'
+  | 'exported'
+  | 'safetensors'
+  | 'config'
+  | 'tokenizer'
+  | 'tokenizerConfig'
+  | 'vocabulary'
+  | 'merges';
 
 export interface Mutation {
   readonly seed: number;
@@ -49,7 +58,7 @@ const kinds: Readonly<Record<Kind, { corpus: (keyof Corpus)[]; path: string; mut
     mutate: [mutateBytes, mutateSafetensors, mutateSafetensors],
   },
   config: {
-    corpus: ['checkpoint', 'exported'],
+    corpus: ['checkpoint', 'exported', 'roberta'],
     path: 'config.json',
     mutate: [mutateBytes, mutateJsonFile, mutateJsonFile],
   },
@@ -63,6 +72,8 @@ const kinds: Readonly<Record<Kind, { corpus: (keyof Corpus)[]; path: string; mut
     path: 'tokenizer_config.json',
     mutate: [mutateBytes, mutateJsonFile],
   },
+  vocabulary: { corpus: ['roberta'], path: 'vocab.json', mutate: [mutateBytes, mutateJsonFile] },
+  merges: { corpus: ['roberta'], path: 'merges.txt', mutate: [mutateBytes] },
 };
 
 /** Equal seeds give equal mutations. */

@@ -75,6 +75,8 @@ export const readers: Readonly<Record<Kind, Readonly<Record<string, Reader>>>> =
   safetensors: { readTensors, loadCheckpoint: (dir) => loadCheckpoint(dir), inspectFolder, classify },
   tokenizer: { readTokenizer, loadCheckpoint: (dir) => loadCheckpoint(dir), classify },
   tokenizerConfig: { readTokenizer, classify },
+  vocabulary: { readTokenizer, classify },
+  merges: { readTokenizer, classify },
   config: { readConfig: (dir, path) => readConfig(join(dir, dirname(path))), inspectFolder, classify },
 };
 
