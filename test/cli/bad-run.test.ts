@@ -232,20 +232,6 @@ describe('teachers', () => {
       says: ['@model is a pretrained encoder', 'kdx finetune --model @model'],
     },
     {
-      name: 'another vocabulary than the student has',
-      async given(folder) {
-        await goodInput(folder);
-        await writeModel(join(folder, 'small'));
-        const words = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'fine', 'bad'];
-        await writeFile(join(folder, 'small/vocab.txt'), `${words.join('\n')}\n`);
-        await writeFile(join(folder, 'small/tokenizer_config.json'), '{}');
-        await rm(join(folder, 'small/tokenizer.json'));
-      },
-      words: shape('@small'),
-      code: 'vocabulary-mismatch',
-      says: ['@model and the student (@small) have different tokenizers', 'the same tokens'],
-    },
-    {
       name: 'an evaluation on a task with other labels',
       given: teacher({ id2label: { 0: 'bad', 1: 'fair', 2: 'good' } }),
       words: ['eval', '--model', '@model', ...goodData, '--device', 'cpu'],

@@ -66,7 +66,7 @@ describe('a plan', () => {
     const folder = await place.folder();
     await goodInput(folder);
     const plan = await planOf(folder, asMethod('pea-kd', ...two, '--batch', '3', '--epochs', '5', '--lr', '0.01'));
-    assert.deepEqual(plan.teachers, [{ ref: join(folder, 'model'), layers: 2, hidden: 8 }]);
+    assert.deepEqual(plan.teachers, [{ ref: join(folder, 'model'), layers: 2, hidden: 8, ownTokens: false }]);
     const { parameters, ...student } = plan.student;
     assert.deepEqual(student, { layers: 2, depth: 4, hidden: 8, from: 'layers 0, 1 of the teacher' });
     const unique = bertTensors(parseConfig(modelJson, 'config.json')).reduce(

@@ -10,7 +10,7 @@ import { runStages, type TrainingResult } from './run.ts';
 import type { StudentRecipe } from './recipe/student-schema.ts';
 import type { Surroundings } from './stage.ts';
 import { buildStudent, studentFromCheckpoint, type Student } from './student.ts';
-import { openTeacher, weightsHash, type TeacherModel } from './teacher.ts';
+import { openTeacher, teachingHash, weightsHash, type TeacherModel } from './teacher.ts';
 
 export interface DistillOptions {
   /** More than one is an ensemble. */
@@ -35,6 +35,8 @@ export interface DistillResult extends TrainingResult {
 
 /** Models and text as they are opened. */
 interface Opened extends Pick<PreflightInput, 'teachers' | 'student' | 'tokenizer'> {
+  /** Folder of the student's tokenizer. */
+  readonly tokenizerFrom: string;
   readonly corpus: Corpus | undefined;
   readonly studentHash: string;
 }
@@ -85,7 +87,7 @@ async function open(options: DistillOptions, recipe: DistillRecipe): Promise<Ope
     readsText && options.corpus !== undefined
       ? await loadCorpus(options.corpus, tokenizer, recipe.train.maxLength)
       : undefined;
-  return { teachers, student, studentHash, tokenizer, corpus };
+  return { teachers, student, studentHash, tokenizer, tokenizerFrom: dir, corpus };
 }
 
 function impossible(problems: readonly string[]): KdxError {
@@ -100,7 +102,7 @@ function impossible(problems: readonly string[]): KdxError {
 
 /** Trains what was prepared, or goes on with it. @throws KdxError of training */
 export async function distill(prepared: Prepared, run: DistillRun): Promise<DistillResult> {
-  const { recipe, student, teachers, tokenizer, data, corpus, stages, train } = prepared;
+  const { recipe, student, teachers, tokenizer, tokenizerFrom, data, corpus, stages, train } = prepared;
   const result = await runStages({
     ...run,
     command: 'distill',
@@ -110,11 +112,13 @@ export async function distill(prepared: Prepared, run: DistillRun): Promise<Dist
     student,
     teachers,
     tokenizer,
-    tokenizerFrom: (teachers[0] as TeacherModel).dir,
+    tokenizerFrom,
     ...(data && { data }),
     ...(corpus && { corpus }),
     inputs: {
-      ...Object.fromEntries(teachers.map(({ hash }, i) => [i === 0 ? 'teacher' : `teacher ${i + 1}`, hash])),
+      ...Object.fromEntries(
+        teachers.map((teacher, i) => [i === 0 ? 'teacher' : `teacher ${i + 1}`, teachingHash(teacher, tokenizer)]),
+      ),
       student: prepared.studentHash,
     },
   });

@@ -14,7 +14,7 @@ import { activeLosses, shapesOf, stageHead, stageObjective, stageSteps, trainOpt
 import { cachedTaps, isInStep, studentParameters } from './step-models.ts';
 import type { Student } from './student.ts';
 import { tapWidth, type CachedTap } from './teacher-cache.ts';
-import type { TeacherModel } from './teacher.ts';
+import { ownTokens, type TeacherModel } from './teacher.ts';
 
 export interface PlannedStage {
   readonly name: string;
@@ -41,7 +41,13 @@ export interface Plan {
     readonly parameters: number;
     readonly from: string;
   };
-  readonly teachers: readonly { readonly ref: string; readonly layers: number; readonly hidden: number }[];
+  readonly teachers: readonly {
+    readonly ref: string;
+    readonly layers: number;
+    readonly hidden: number;
+    /** Whether it has another tokenizer than the student. */
+    readonly ownTokens: boolean;
+  }[];
   readonly stages: readonly PlannedStage[];
   /** Bytes that the machine has in all. */
   readonly machineBytes: number;
@@ -74,19 +80,7 @@ export function preflightProblems(input: PreflightInput): KdxError[] {
             ]),
           )
         : []),
-      ...(teacher.tokenizer.hash === tokenizer.hash
-        ? []
-        : [
-            new KdxError(
-              'vocabulary-mismatch',
-              `${teacher.ref} and the student (${student.origin}) have different tokenizers`,
-              {
-                suggestions: [
-                  'a student reads the same tokens as its teacher: start it from a checkpoint with that tokenizer',
-                ],
-              },
-            ),
-          ]),
+      ...caught(() => checkVocabulary(teacher.tokenizer, teacher.config, teacher.ref)),
     ]),
   ];
   for (const stage of stages)
@@ -118,7 +112,12 @@ function stageProblems(stage: StageRecipe, input: PreflightInput): string[] {
     const method = methodNamed(loss.method);
     const taps = method.taps(loss as never, shapes);
     const impossible = method.problems?.(loss as never, shapes) ?? [];
-    const found = [...headProblems(stage, method, taps), ...tapProblems(taps, input.teachers), ...impossible];
+    const found = [
+      ...headProblems(stage, method, taps),
+      ...tapProblems(taps, input.teachers),
+      ...tokenProblems(stage, taps, input),
+      ...impossible,
+    ];
     if (method.predictsTokens && tokenizer.maskId === undefined) found.push('the tokenizer has no [MASK]');
     problems.push(...found.map((line) => `${loss.method}: ${line}`));
     return {
@@ -179,6 +178,14 @@ function tapProblems(taps: Taps, teachers: readonly TeacherModel[]): string[] {
   return problems;
 }
 
+/** Whether models with different tokenizers can be compared: by what they say of a text, not of a token. */
+function tokenProblems({ data }: StageRecipe, taps: Taps, { teachers, tokenizer }: PreflightInput): string[] {
+  if (!readsTeacher(taps) || (!isInStep(taps) && data === 'task')) return [];
+  return teachers
+    .filter((teacher) => ownTokens(teacher, tokenizer))
+    .map(({ ref }) => `it compares models token by token, and ${ref} has another tokenizer than the student: use kd`);
+}
+
 /** What will be done. The input must be free of problems. */
 export function planOf(input: PreflightInput): Plan {
   const { student, teachers, stages } = input;
@@ -192,7 +199,12 @@ export function planOf(input: PreflightInput): Plan {
       parameters: parameterCount(studentParameters(config, stageHead(last, config.labels.length))),
       from: student.origin,
     },
-    teachers: teachers.map(({ ref, config }) => ({ ref, layers: config.layers, hidden: config.hiddenSize })),
+    teachers: teachers.map((teacher) => ({
+      ref: teacher.ref,
+      layers: teacher.config.layers,
+      hidden: teacher.config.hiddenSize,
+      ownTokens: ownTokens(teacher, input.tokenizer),
+    })),
     stages: stages.map((stage, index) => plannedStage(stage, index, input)),
     machineBytes: totalmem(),
     threads: availableParallelism(),

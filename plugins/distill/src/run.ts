@@ -1,7 +1,7 @@
 /** A run: stages one after the other in a run folder, from a student to a checkpoint. */
 import { readFile, rm } from 'node:fs/promises';
 import { saveCheckpoint, type Weights } from 'kdx/checkpoint';
-import { datasetHash, encodeExamples, type EncodedExamples, type TaskData, type Tokenizer } from 'kdx/data';
+import { datasetHash, type EncodedExamples, type TaskData, type Tokenizer } from 'kdx/data';
 import { internal } from 'kdx/errors';
 import { fileExists, writeFileAtomic } from 'kdx/files';
 import { parameterCount } from 'kdx/nn';
@@ -24,8 +24,9 @@ import {
 } from './stage.ts';
 import { cachedTaps, studentParameters } from './step-models.ts';
 import { headNames, type Student } from './student.ts';
+import { taskTokens, type TaskTokens } from './task-tokens.ts';
 import { teacherRows, type CachedTap, type TeacherRows } from './teacher-cache.ts';
-import { meanLogits, type TeacherModel } from './teacher.ts';
+import { meanLogits, ownTokens, type TeacherModel } from './teacher.ts';
 
 export interface StagedRun extends Surroundings {
   readonly command: 'finetune' | 'distill';
@@ -92,6 +93,10 @@ export async function runStages(job: StagedRun): Promise<TrainingResult> {
   });
   try {
     const notes = precisionNotes(job.train.precision, job.engine.device.kind);
+    const foreign = job.teachers.filter((teacher) => ownTokens(teacher, tokenizer));
+    notes.push(
+      ...foreign.map(({ ref }) => `${ref} has another tokenizer than the student, and reads the texts with it`),
+    );
     for (const warning of [...(data?.warnings ?? []), ...folder.warnings, ...notes])
       progress.message(`note: ${warning}`);
     const resultFile = folder.file('result.json');
@@ -112,24 +117,16 @@ export async function runStages(job: StagedRun): Promise<TrainingResult> {
   }
 }
 
-interface Encoded {
-  readonly train: EncodedExamples;
-  readonly dev: EncodedExamples;
-}
-
 async function runIn(folder: RunFolder, job: StagedRun): Promise<TrainingResult> {
-  const { data, corpus, student, tokenizer, train, stages, teachers } = job;
-  const encoded = data && {
-    train: encodeExamples(tokenizer, data.train, train.maxLength),
-    dev: encodeExamples(tokenizer, data.dev, train.maxLength),
-  };
+  const { data, corpus, student, train, stages, teachers } = job;
+  const tokensOf = data && taskTokens(data, train.maxLength);
   const results: StageResult[] = [];
   let weights = student.weights;
   let allCached: boolean | undefined;
   for (const [index, recipe] of stages.entries()) {
     const isLast = index === stages.length - 1;
     const ofStage = stageTrain(train, recipe, index);
-    const { stageData, cached } = await prepareStage(job, recipe, encoded, corpus);
+    const { stageData, cached } = await prepareStage(job, recipe, tokensOf, corpus);
     if (cached !== undefined) allCached = cached && (allCached ?? true);
     const done = await runStage({
       ...job,
@@ -194,23 +191,28 @@ async function saveResult({ out, student, tokenizerFrom, teachers }: StagedRun, 
 async function prepareStage(
   job: StagedRun,
   recipe: StageRecipe,
-  encoded: Encoded | undefined,
+  tokensOf: ((tokenizer: Tokenizer) => TaskTokens) | undefined,
   corpus: Corpus | undefined,
 ): Promise<{ readonly stageData: StageData; readonly cached: boolean | undefined }> {
   const { teachers, tokenizer, student, data, progress } = job;
+  const encoded = tokensOf?.(tokenizer);
   const examples = recipe.data === 'corpus' ? corpus?.examples : encoded?.train;
   if (!examples) throw internal(`stage ${recipe.name} has no ${recipe.data} to train on`);
   const shapes = shapesOf(student.config, teachers);
   const taps = new Set(
     activeLosses(recipe).flatMap((loss) => cachedTaps(methodNamed(loss.method).taps(loss as never, shapes))),
   );
-  const ask = async (of: EncodedExamples, wanted: readonly CachedTap[]) => {
+  const ask = async (of: 'corpus' | keyof TaskTokens, wanted: readonly CachedTap[]) => {
     const rows: TeacherRows[] = [];
-    for (const teacher of teachers)
-      rows.push(await teacherRows(teacher, of, wanted, { ...job, maxLength: job.train.maxLength }));
+    for (const teacher of teachers) {
+      const read = of === 'corpus' ? corpus?.examples : tokensOf?.(teacher.tokenizer)[of];
+      rows.push(
+        await teacherRows(teacher, read as EncodedExamples, wanted, { ...job, maxLength: job.train.maxLength }),
+      );
+    }
     return rows;
   };
-  const rows = taps.size > 0 ? await ask(examples, [...taps]) : [];
+  const rows = taps.size > 0 ? await ask(recipe.data === 'corpus' ? 'corpus' : 'train', [...taps]) : [];
   const predictsTokens = activeLosses(recipe).some(({ method }) => methodNamed(method).predictsTokens);
   const stageData: StageData = {
     train: examples,
@@ -221,7 +223,7 @@ async function prepareStage(
   let cached = rows.length > 0 ? rows.every((found) => found.cached) : undefined;
   if (!recipe.ptp || !encoded || !data) return { stageData, cached };
 
-  const [ofTrain, ofDev] = [await ask(encoded.train, ['logits']), await ask(encoded.dev, ['logits'])];
+  const [ofTrain, ofDev] = [await ask('train', ['logits']), await ask('dev', ['logits'])];
   cached = [...rows, ...ofTrain, ...ofDev].every((found) => found.cached);
   const train = ptpLabels(meanLogits(ofTrain), encoded.train.labels, ptpThresholds(data.task, recipe.ptp));
   const dev = ptpLabels(meanLogits(ofDev), encoded.dev.labels, train.thresholds);

@@ -20,6 +20,16 @@ export interface TeacherModel {
   readonly hash: string;
 }
 
+/** Whether a teacher reads texts with another tokenizer than that of the student. */
+export function ownTokens(teacher: Pick<TeacherModel, 'tokenizer'>, tokenizer: Tokenizer): boolean {
+  return teacher.tokenizer.hash !== tokenizer.hash;
+}
+
+/** Hash of everything that decides what a teacher says to a student, where both read the same texts. */
+export function teachingHash(teacher: Pick<TeacherModel, 'tokenizer' | 'hash'>, tokenizer: Tokenizer): string {
+  return ownTokens(teacher, tokenizer) ? sha256(teacher.hash, teacher.tokenizer.hash) : teacher.hash;
+}
+
 /** @param needsHead whether it has to be a classifier @throws KdxError of openSource and loadCheckpoint */
 export async function openTeacher(ref: string, needsHead: boolean): Promise<TeacherModel> {
   if (!needsHead) {

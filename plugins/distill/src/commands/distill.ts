@@ -171,7 +171,10 @@ A run can be stopped at any time; the same command with --resume goes on where i
 function planLines({ student, teachers, stages, machineBytes }: Plan): string[] {
   const depth = student.depth === student.layers ? '' : `, ${student.depth} layers deep`;
   return [
-    ...teachers.map(({ ref, layers, hidden }) => `teacher: ${ref}, ${layers} layers, hidden ${hidden}`),
+    ...teachers.map(
+      ({ ref, layers, hidden, ownTokens }) =>
+        `teacher: ${ref}, ${layers} layers, hidden ${hidden}${ownTokens ? ', another tokenizer than the student' : ''}`,
+    ),
     `student: ${student.layers} layers${depth}, hidden ${student.hidden}, ${formatCount(student.parameters)} parameters, from ${student.from}`,
     ...stages.flatMap((stage) => {
       const losses = stage.losses.map(({ method, weight }) => (weight === 1 ? method : `${weight} ${method}`));

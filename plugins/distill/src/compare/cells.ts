@@ -10,6 +10,7 @@ import { differences, kdxVersions, lockFile, type CheckedRecipe, type JsonObject
 import { distill, prepareDistillation, type Prepared } from '../distill.ts';
 import { distillSchema, type DistillRecipe } from '../recipe/schema.ts';
 import type { Surroundings } from '../stage.ts';
+import { teachingHash } from '../teacher.ts';
 import { trainingData } from '../training-data.ts';
 import type { Cell, StudentFacts } from './cell.ts';
 
@@ -71,7 +72,7 @@ export async function prepareCell(spec: CellSpec, setting: CellSetting): Promise
 function cellKey(spec: CellSpec, { teachers, studentHash, data, corpus, tokenizer }: Prepared): string {
   return sha256(
     JSON.stringify({
-      teachers: teachers.map(({ hash }) => hash),
+      teachers: teachers.map((teacher) => teachingHash(teacher, tokenizer)),
       student: studentHash,
       tokenizer: tokenizer.hash,
       examples: data && [data.train, data.dev].map((examples) => sha256(JSON.stringify(examples))),

@@ -9,7 +9,7 @@ import type { CheckedRecipe } from 'kdx/recipe';
 import type { Prepared } from '../distill.ts';
 import type { DistillRecipe } from '../recipe/schema.ts';
 import type { Surroundings } from '../stage.ts';
-import { meanLogits, type TeacherModel } from '../teacher.ts';
+import { meanLogits, teachingHash, type TeacherModel } from '../teacher.ts';
 import { teacherRows } from '../teacher-cache.ts';
 import type { Comparison, Plan } from './cell.ts';
 import {
@@ -146,7 +146,7 @@ async function settingOf(options: CompareOptions, prepared: Prepared): Promise<S
   const { maxLength } = prepared.train;
   const key = sha256(
     JSON.stringify([
-      prepared.teachers.map(({ hash }) => hash),
+      prepared.teachers.map((teacher) => teachingHash(teacher, prepared.tokenizer)),
       data.task.name,
       maxLength,
       sha256(JSON.stringify([data.train, data.dev])),
@@ -172,10 +172,12 @@ async function settingOf(options: CompareOptions, prepared: Prepared): Promise<S
     throw new KdxError('run-exists', `${out} is not empty`, {
       suggestions: ['--out with a folder that is new or empty'],
     });
-  const encoded = encodeExamples(prepared.tokenizer, data.dev, maxLength);
+  const devLabels = data.dev.map(({ label }) => label);
   const rows = [];
-  for (const teacher of prepared.teachers)
+  for (const teacher of prepared.teachers) {
+    const encoded = encodeExamples(teacher.tokenizer, data.dev, maxLength);
     rows.push(await teacherRows(teacher, encoded, ['logits'], { engine, maxLength, progress, signal }));
+  }
   const logits = meanLogits(rows);
   const { name, kind, labels, primary, metrics } = data.task;
   const plan: Plan = {
@@ -194,10 +196,10 @@ async function settingOf(options: CompareOptions, prepared: Prepared): Promise<S
       ref: prepared.teachers.map(({ ref }) => ref).join(' + '),
       parameters: prepared.teachers.reduce((sum, teacher) => sum + parametersOf(teacher), 0),
       flops: prepared.teachers.reduce((sum, teacher) => sum + flopsOf(teacher.config), 0),
-      metrics: scoreTask(data.task, logits.data, encoded.labels).metrics,
+      metrics: scoreTask(data.task, logits.data, devLabels).metrics,
       devLogits: rowsOf(logits, kind),
     },
-    devLabels: [...encoded.labels],
+    devLabels,
     commands: union(found?.commands, [options.command]),
     plan,
   };
