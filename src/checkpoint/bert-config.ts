@@ -11,6 +11,8 @@ export interface BertConfig extends BertArchitecture {
   /** Label names by class id; a single one for regression. */
   readonly labels: readonly string[];
   readonly problemType: BertProblemType;
+  /** Another model type, known by its ONNX file alone: sizes are for people (0: not known), the graph cannot be built. */
+  readonly isForeign?: true;
   /** config.json as it was read, so that keys kdx does not know survive. */
   readonly raw: Readonly<JsonObject>;
 }

@@ -38,6 +38,23 @@ const maxLabels = 1_000_000;
  * @throws KdxError `file-not-found`, `invalid-config`, `unsupported-model-type`
  */
 export async function readConfig(path: string): Promise<BertConfig> {
+  const { json, file } = await readJson(path);
+  return parseConfig(json, file);
+}
+
+/**
+ * The configuration beside an ONNX file, of any model type: what is read of one that kdx does not build itself is what
+ * the user of a classifier has to know.
+ * @throws KdxError `file-not-found`, `invalid-config`, `unsupported-model-type` where there is none
+ */
+export async function readOnnxConfig(path: string): Promise<BertConfig> {
+  const { json, file } = await readJson(path);
+  const type = json['model_type'];
+  const isForeign = typeof type === 'string' && !(supportedModelTypes as readonly string[]).includes(type);
+  return isForeign ? parseForeign(json, file) : parseConfig(json, file);
+}
+
+async function readJson(path: string): Promise<{ json: JsonObject; file: string }> {
   let file = path;
   let text: string;
   try {
@@ -50,7 +67,7 @@ export async function readConfig(path: string): Promise<BertConfig> {
     new KdxError('invalid-config', `${file}: ${what}`, { suggestions: ['copy or download the file again'], cause });
   const json = parseJson(text, (reason, cause) => invalid(`not JSON (${reason})`, cause));
   if (!isObject(json)) throw invalid('not a JSON object');
-  return parseConfig(json, file);
+  return { json, file };
 }
 
 /**
@@ -63,13 +80,57 @@ export function parseConfig(raw: JsonObject, source: string): BertConfig {
   if (family === undefined) {
     const what = type === undefined ? 'has no model_type' : `has model_type ${shown(type)}`;
     throw new KdxError('unsupported-model-type', `${source} ${what}`, {
-      suggestions: [`supported model types: ${supportedModelTypes.join(', ')}`],
+      suggestions: [
+        `supported model types: ${supportedModelTypes.join(', ')}`,
+        'or the ONNX file of the model, with config.json and the tokenizer beside it, where an ONNX file will do',
+      ],
     });
   }
   const problems: string[] = [];
   const config = readFields(raw, family, problems);
   if (problems.length > 0) throw new KdxError('invalid-config', [`${source}:`, ...problems].join('\n  '));
   return config;
+}
+
+/** @throws KdxError `unsupported-model-type` where it does not say enough */
+function parseForeign(raw: JsonObject, source: string): BertConfig {
+  const problems: string[] = [];
+  const vocabSize = integer(raw, 'vocab_size', 1, maxSize, undefined, problems);
+  const maxPositions = integer(raw, 'max_position_embeddings', 1, maxSize, undefined, problems);
+  const padTokenId = integer(raw, 'pad_token_id', 0, maxSize, 0, problems);
+  const labels = readLabels(raw, problems);
+  const problemType = readProblemType(raw, labels.length, problems);
+  const size = (key: string, max = maxSize) => integer(raw, key, 0, max, 0, problems);
+  const layers = size('num_hidden_layers', maxLayers);
+  const [hiddenSize, heads] = [size('hidden_size'), size('num_attention_heads')];
+  const intermediateSize = size('intermediate_size');
+  if (problems.length > 0)
+    throw new KdxError(
+      'unsupported-model-type',
+      [`${source} has model_type ${shown(raw['model_type'])}, and says too little of it:`, ...problems].join('\n  '),
+      { suggestions: [`supported model types: ${supportedModelTypes.join(', ')}`] },
+    );
+  return {
+    isForeign: true,
+    vocabSize,
+    hiddenSize,
+    layers,
+    heads,
+    intermediateSize,
+    activation: 'gelu',
+    hiddenDropout: 0,
+    attentionDropout: 0,
+    classifierDropout: 0,
+    maxPositions,
+    typeVocabSize: 0,
+    layerNormEps: 1e-12,
+    initializerRange: 0.02,
+    padTokenId,
+    labels,
+    problemType,
+    layerPlan: plainPlan(layers),
+    raw,
+  };
 }
 
 function readFields(raw: JsonObject, family: Family, problems: string[]): BertConfig {

@@ -42,7 +42,8 @@ const ownKeys = new Set([
 
 /** The config.json of a model, as Transformers opens it with the class of its kind. */
 export function configToJson(config: BertConfig, kind: CheckpointKind = 'classifier'): JsonObject {
-  const { family = 'bert', firstPosition, padTokenId, raw, swappedDepths = [] } = config;
+  const { family = 'bert', firstPosition, padTokenId, raw, swappedDepths = [], isForeign } = config;
+  if (isForeign) throw internal(`a configuration of model type ${String(raw['model_type'])} is only read`);
   if (firstPosition !== firstPositionOf(family, padTokenId))
     throw internal(`the first position of a ${family} is ${firstPosition}, with padding token ${padTokenId}`);
   const written: JsonObject = {

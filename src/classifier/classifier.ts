@@ -1,7 +1,14 @@
 /** A classifier ready to run: from a checkpoint folder, an exported folder, or an ONNX file. */
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { loadCheckpoint, readConfig, resolveModel, type BertConfig, type Checkpoint } from '../checkpoint/index.ts';
+import {
+  loadCheckpoint,
+  readConfig,
+  readOnnxConfig,
+  resolveModel,
+  type BertConfig,
+  type Checkpoint,
+} from '../checkpoint/index.ts';
 import { encodeExamples, loadTokenizer, type EncodedExamples, type Example, type Tokenizer } from '../data/index.ts';
 import type { Engine, Session, SessionOptions } from '../engine/index.ts';
 import { KdxError } from '../errors/index.ts';
@@ -40,7 +47,7 @@ export interface OpenSourceOptions {
 
 /**
  * Opens a checkpoint folder or hub id, an exported folder (onnx/model.onnx and no weights beside it), or an ONNX file
- * whose folder (or the folder above it) has config.json and the tokenizer.
+ * whose folder (or the folder above it) has config.json, of any model type, and the tokenizer.
  * @throws KdxError of the readers; `no-classifier-head`, `vocabulary-mismatch`, `random-weights`, `unknown-architecture`
  */
 export async function openSource(ref: string, options: OpenSourceOptions = {}): Promise<ClassifierSource> {
@@ -63,7 +70,9 @@ export async function exportedModel(dir: string): Promise<string | undefined> {
 export async function sourceConfig(ref: string): Promise<BertConfig> {
   if (isConfigRef(ref)) return configOfRef(ref);
   const file = /\.onnx$/i.test(ref) ? ref : await exportedModel(ref);
-  return readConfig(join(file === undefined ? await resolveModel(ref) : await folderOf(file), 'config.json'));
+  return file === undefined
+    ? readConfig(join(await resolveModel(ref), 'config.json'))
+    : readOnnxConfig(join(await folderOf(file), 'config.json'));
 }
 
 async function openRandom(ref: string, { random = false }: OpenSourceOptions): Promise<ClassifierSource> {
@@ -103,9 +112,12 @@ async function openOnnx(file: string, ref: string): Promise<ClassifierSource> {
       suggestions: ['kdx export --onnx --model DIR --out DIR makes one'],
     });
   const dir = await folderOf(file);
-  const config = await readConfig(join(dir, 'config.json'));
+  const read = await readOnnxConfig(join(dir, 'config.json'));
   const tokenizer = await loadTokenizer(dir);
-  checkVocabulary(tokenizer, config, file);
+  checkVocabulary(tokenizer, read, file);
+  // Of its positions other model types leave some out, which only the tokenizer knows.
+  const longest = Math.min(read.maxPositions, tokenizer.modelMaxLength ?? Infinity);
+  const config = read.isForeign ? { ...read, maxPositions: longest } : read;
   return { ref, dir, config, tokenizer, onnxFile: file, checkpoint: undefined, model: () => readModel(file) };
 }
 

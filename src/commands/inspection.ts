@@ -1,7 +1,7 @@
 /** What is in a model: a checkpoint folder, an exported folder, or an ONNX file. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadCheckpoint, readConfig, type BertConfig, type Checkpoint } from '../checkpoint/index.ts';
+import { loadCheckpoint, readOnnxConfig, type BertConfig, type Checkpoint } from '../checkpoint/index.ts';
 import { exportedModel, sizeByGroup, type Size, type TensorGroup } from '../classifier/index.ts';
 import { loadTokenizer } from '../data/index.ts';
 import { KdxError } from '../errors/index.ts';
@@ -64,7 +64,7 @@ export async function inspectModel(ref: string, options: InspectOptions = {}): P
   const isExport = (await exportedModel(ref)) !== undefined;
   const checkpoint = isExport ? undefined : await loadCheckpoint(ref);
   const dir = checkpoint?.dir ?? ref;
-  const config = checkpoint?.config ?? (await readConfig(join(dir, 'config.json')));
+  const config = checkpoint?.config ?? (await readOnnxConfig(join(dir, 'config.json')));
   const tokenizer = await inspectTokenizer(dir);
   const folder: FolderInspection = {
     architecture: describeArchitecture(config),

@@ -111,12 +111,13 @@ function stageProblems(stage: StageRecipe, input: PreflightInput): string[] {
   const losses = activeLosses(stage).map((loss) => {
     const method = methodNamed(loss.method);
     const taps = method.taps(loss as never, shapes);
-    const impossible = method.problems?.(loss as never, shapes) ?? [];
+    const lacking = tapProblems(taps, input.teachers);
     const found = [
       ...headProblems(stage, method, taps),
-      ...tapProblems(taps, input.teachers),
+      ...lacking,
       ...tokenProblems(stage, taps, input),
-      ...impossible,
+      // Sizes of inner values that cannot be read say nothing.
+      ...(lacking.length > 0 ? [] : (method.problems?.(loss as never, shapes) ?? [])),
     ];
     if (method.predictsTokens && tokenizer.maskId === undefined) found.push('the tokenizer has no [MASK]');
     problems.push(...found.map((line) => `${loss.method}: ${line}`));
@@ -159,7 +160,9 @@ function readsTeacher({ logits, firstTokens, outputs, drawn, vocabulary }: Taps)
 function tapProblems(taps: Taps, teachers: readonly TeacherModel[]): string[] {
   if (!readsTeacher(taps)) return [];
   if (teachers.length === 0) return ['it needs a teacher (--teacher DIR)'];
-  const inner = isInStep(taps) || (taps.firstTokens?.length ?? 0) > 0;
+  const { firstTokens = [] } = taps;
+  const isUnknown = taps.firstTokens !== undefined && teachers.some(({ config }) => config.isForeign);
+  const inner = isInStep(taps) || firstTokens.length > 0 || isUnknown;
   const problems: string[] = [];
   if (inner && teachers.length > 1)
     problems.push(`it reads inner values, which ${teachers.length} teachers do not have in common: give one`);

@@ -173,7 +173,7 @@ function planLines({ student, teachers, stages, machineBytes }: Plan): string[] 
   return [
     ...teachers.map(
       ({ ref, layers, hidden, ownTokens }) =>
-        `teacher: ${ref}, ${layers} layers, hidden ${hidden}${ownTokens ? ', another tokenizer than the student' : ''}`,
+        `teacher: ${ref}${layers > 0 ? `, ${layers} layers, hidden ${hidden}` : ''}${ownTokens ? ', another tokenizer than the student' : ''}`,
     ),
     `student: ${student.layers} layers${depth}, hidden ${student.hidden}, ${formatCount(student.parameters)} parameters, from ${student.from}`,
     ...stages.flatMap((stage) => {

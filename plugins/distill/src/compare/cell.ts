@@ -63,8 +63,9 @@ export interface ComparedTask {
 
 export interface ComparedTeacher {
   readonly ref: string;
-  readonly parameters: number;
-  readonly flops: number;
+  /** Null for an ONNX file of another model type. */
+  readonly parameters: number | null;
+  readonly flops: number | null;
   readonly metrics: Readonly<Record<string, number>>;
   /** [dev examples, outputs]. */
   readonly devLogits: readonly (readonly number[])[];

@@ -1,6 +1,7 @@
 /** kdx compare: trains every cell of a comparison that is not there yet, and reports on those that are. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BertConfig } from 'kdx/checkpoint';
 import { encodeExamples, scoreTask, type TaskData } from 'kdx/data';
 import { KdxError } from 'kdx/errors';
 import { fileError, fileExists, sha256, writeFileAtomic } from 'kdx/files';
@@ -11,7 +12,7 @@ import type { DistillRecipe } from '../recipe/schema.ts';
 import type { Surroundings } from '../stage.ts';
 import { meanLogits, teachingHash, type TeacherModel } from '../teacher.ts';
 import { teacherRows } from '../teacher-cache.ts';
-import type { Comparison, Plan } from './cell.ts';
+import type { ComparedTeacher, Comparison, Plan } from './cell.ts';
 import {
   cellDifferences,
   cellFile,
@@ -194,8 +195,7 @@ async function settingOf(options: CompareOptions, prepared: Prepared): Promise<S
     task: { name, kind, labels, primary, metrics },
     teacher: {
       ref: prepared.teachers.map(({ ref }) => ref).join(' + '),
-      parameters: prepared.teachers.reduce((sum, teacher) => sum + parametersOf(teacher), 0),
-      flops: prepared.teachers.reduce((sum, teacher) => sum + flopsOf(teacher.config), 0),
+      ...costOf(prepared.teachers),
       metrics: scoreTask(data.task, logits.data, devLabels).metrics,
       devLogits: rowsOf(logits, kind),
     },
@@ -215,8 +215,15 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-function parametersOf({ config }: TeacherModel): number {
-  return parameterCount(classifierParameters(config, config.labels.length));
+/** Of all teachers together; not known of an ONNX file of another model type. */
+function costOf(teachers: readonly TeacherModel[]): Pick<ComparedTeacher, 'parameters' | 'flops'> {
+  const configs = teachers.map(({ config }) => config);
+  if (configs.some(({ isForeign }) => isForeign)) return { parameters: null, flops: null };
+  const sum = (of: (config: BertConfig) => number) => configs.reduce((total, config) => total + of(config), 0);
+  return {
+    parameters: sum((config) => parameterCount(classifierParameters(config, config.labels.length))),
+    flops: sum(flopsOf),
+  };
 }
 
 async function readStored<T>(path: string): Promise<T> {

@@ -36,7 +36,7 @@ function introduction({ task, teacher, devExamples, finishedCells, plannedCells 
     [
       'teacher',
       `${teacher.ref}: ${task.primary} ${points(teacher.metrics[task.primary] as number)}, ` +
-        `${formatCount(teacher.parameters)} parameters`,
+        (teacher.parameters === null ? 'an ONNX file' : `${formatCount(teacher.parameters)} parameters`),
     ],
     ['trainings', finishedCells === plannedCells ? `${finishedCells}` : `${finishedCells} of ${plannedCells}`],
   ];

@@ -142,15 +142,19 @@ function calibrationColumn(title: string, field: 'negativeLogLikelihood' | 'expe
   return { title, teacher: ({ teacher }) => cell(teacher, 'teacher'), cell };
 }
 
+function countText(count: number | null): string {
+  return count === null ? '-' : formatCount(count);
+}
+
 const costs: readonly Column[] = [
   {
     title: 'params',
-    teacher: ({ teacher }) => ({ text: formatCount(teacher.parameters), path: 'teacher.parameters' }),
+    teacher: ({ teacher }) => ({ text: countText(teacher.parameters), path: 'teacher.parameters' }),
     cell: ({ student }, path) => ({ text: formatCount(student.parameters), path: `${path}.student.parameters` }),
   },
   {
     title: 'FLOPs',
-    teacher: ({ teacher }) => ({ text: formatCount(teacher.flops), path: 'teacher.flops' }),
+    teacher: ({ teacher }) => ({ text: countText(teacher.flops), path: 'teacher.flops' }),
     cell: ({ student }, path) => ({ text: formatCount(student.flops), path: `${path}.student.flops` }),
   },
   {

@@ -74,8 +74,9 @@ export interface FractionReport {
 
 export interface TeacherReport {
   readonly ref: string;
-  readonly parameters: number;
-  readonly flops: number;
+  /** `null` for an ONNX file of another model type. */
+  readonly parameters: number | null;
+  readonly flops: number | null;
   readonly metrics: Readonly<Record<string, number>>;
   readonly calibration: Calibration | null;
 }

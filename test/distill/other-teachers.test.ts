@@ -1,11 +1,13 @@
-/** A teacher that reads texts with another tokenizer than the student: what it says of a text is learnt all the same. */
+/** Teachers with another tokenizer or of another model type: what they say of a text is learnt all the same. */
 import assert from 'node:assert/strict';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { loadCheckpoint, saveCheckpoint } from '../../src/checkpoint/index.ts';
+import { copyTokenizerFiles, loadCheckpoint, saveCheckpoint } from '../../src/checkpoint/index.ts';
+import { checkpointModel } from '../../src/classifier/index.ts';
 import { loadTokenizer } from '../../src/data/index.ts';
 import type { Tensor } from '../../src/graph/index.ts';
+import { writeModel } from '../../src/onnx/index.ts';
 import type { CompareReport } from '../../plugins/distill/src/compare/index.ts';
 import { runCommand } from '../cli/run-command.ts';
 import { tinyRoberta, tokenizerFolder, writeTinyClassifier } from '../support/tiny-classifier.ts';
@@ -172,5 +174,74 @@ describe('a teacher with another tokenizer', () => {
     }
     assert.equal(reports[0]!.length, 3);
     assert.deepEqual(reports[1], reports[0]);
+  });
+});
+
+describe('an ONNX teacher of a model type that kdx does not build', () => {
+  /** model.onnx with a config.json of another type, whose sizes are not those of the graph. */
+  async function writeForeign(dir: string): Promise<string> {
+    const model = checkpointModel(await loadCheckpoint(scene.path('teacher')));
+    await writeModel(join(dir, 'model.onnx'), model);
+    await copyTokenizerFiles(scene.path('teacher'), dir);
+    const config = { model_type: 'mobilebert', vocab_size: 300, max_position_embeddings: 160, hidden_act: 'silu' };
+    await writeFile(
+      join(dir, 'config.json'),
+      JSON.stringify({ ...config, id2label: { 0: 'negative', 1: 'positive' } }),
+    );
+    return join(dir, 'model.onnx');
+  }
+
+  it('teaches its logits, and nothing else', async () => {
+    const onnx = await writeForeign(scene.path('foreign'));
+    const data = await tinyData();
+    const logged = async (name: string, teacher: string) => {
+      const out = scene.path(name);
+      await run(scene.engine, { out, method: 'kd', teachers: [teacher], studentModel: studentModel(), data });
+      return (await loggedSteps(out)).flatMap(({ loss }) => (typeof loss === 'number' ? [loss] : []));
+    };
+    const [ours, foreign] = [await logged('by-ours', scene.path('teacher')), await logged('by-foreign', onnx)];
+    assert.ok(ours.length >= 6);
+    ours.forEach((loss, i) => assert.ok(Math.abs(loss - foreign[i]!) < 1e-6, `${loss}, ${foreign[i]}`));
+    for (const [method, says] of [
+      ['pkd', /is an ONNX file whose inner values cannot be read/],
+      ['mixkd', /is an ONNX file that reads token ids and has no entry for embeddings/],
+    ] as const)
+      await assert.rejects(prepare({ method, teachers: [onnx], studentModel: studentModel(), data }), {
+        message: says,
+      });
+    await assert.rejects(prepare({ method: 'kd', teachers: [onnx], data }), { code: 'invalid-student' });
+  });
+
+  it('is compared with, without figures that are not known', async () => {
+    const onnx = await writeForeign(scene.path('compared'));
+    await writeReviews(scene.path('some'));
+    const data = [
+      '--data',
+      scene.path('some'),
+      '--task',
+      'sst2',
+      '--max-length',
+      '16',
+      '--device',
+      'cpu',
+      '--threads',
+      '1',
+    ];
+    const training = ['--methods', 'kd', '--seeds', '1', '--epochs', '1', '--out', scene.path('c-foreign')];
+    const { result } = await runCommand([
+      'compare',
+      '--teacher',
+      onnx,
+      '--student',
+      studentModel(),
+      ...data,
+      ...training,
+    ]);
+    const { teacher, fractions } = result as CompareReport;
+    assert.deepEqual([teacher.parameters, teacher.flops], [null, null]);
+    assert.ok(fractions[0]!.rows.every((row) => row.result!.fidelity.divergence !== null));
+    const markdown = await readFile(scene.path('c-foreign', 'report.md'), 'utf8');
+    assert.match(markdown, /\| teacher +\| +- \| +- \| +- \|/);
+    assert.match(await readFile(scene.path('c-foreign', 'index.html'), 'utf8'), /an ONNX file/);
   });
 });
