@@ -31,7 +31,7 @@ async function setUp(t: TestContext): Promise<{ hub: HubServer; cacheDir: string
   const dir = await temporaryFolder(t);
   const folder = join(dir, 'original');
   await writeFolder(folder, tinyJson, weights);
-  await writeFile(join(folder, 'tokenizer.json'), '{}');
+  for (const name of ['tokenizer.json', 'vocab.json', 'merges.txt']) await writeFile(join(folder, name), `{}${name}`);
   await writeFile(join(folder, 'pytorch_model.bin'), 'never fetched');
   const files = new Map<string, Buffer>();
   for (const name of await readdir(folder)) files.set(name, await readFile(join(folder, name)));
@@ -53,7 +53,7 @@ test('a model is downloaded into the usual layout, once', async (t) => {
   const loaded = await loadCheckpoint('org/tiny', { cacheDir, endpoint: `${hub.endpoint}/`, onProgress });
   assert.deepEqual(loaded.weights, weights);
   assert.equal(loaded.dir, join(repo, 'snapshots', hub.commit));
-  assert.deepEqual(seen, ['config.json', 'tokenizer.json', 'model.safetensors']);
+  assert.deepEqual(seen, ['config.json', 'tokenizer.json', 'vocab.json', 'merges.txt', 'model.safetensors']);
   assert.equal(await readFile(join(repo, 'refs', 'main'), 'utf8'), hub.commit);
   const model = join(loaded.dir, 'model.safetensors');
   const blob = join(repo, 'blobs', sha256(hub.files.get('model.safetensors') as Buffer));
