@@ -1,5 +1,5 @@
 /** The typed form of the config.json of a BERT, DistilBERT or RoBERTa. */
-import type { BertArchitecture, Family } from '../nn/index.ts';
+import { familyTraits, type BertArchitecture, type Family } from '../nn/index.ts';
 import type { JsonObject } from './json.ts';
 
 export type BertProblemType = 'regression' | 'single_label_classification';
@@ -43,6 +43,7 @@ export const configKeys: Readonly<Record<Family, Readonly<Record<RenamedProperty
   bert: bertKeys,
   roberta: bertKeys,
   'xlm-roberta': bertKeys,
+  camembert: bertKeys,
   distilbert: {
     hiddenSize: 'dim',
     layers: 'n_layers',
@@ -60,5 +61,5 @@ export const distilBertFixed = { typeVocabSize: 0, layerNormEps: 1e-12 } as cons
 
 /** RoBERTa numbers positions from the one after its padding token. @returns undefined for a family that counts from 0 */
 export function firstPositionOf(family: Family, padTokenId: number): number | undefined {
-  return family === 'roberta' || family === 'xlm-roberta' ? padTokenId + 1 : undefined;
+  return familyTraits({ family }).positionsAfterPadding ? padTokenId + 1 : undefined;
 }

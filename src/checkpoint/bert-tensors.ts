@@ -61,6 +61,7 @@ const namesOf: Readonly<Record<Family, Names>> = {
   distilbert: { canonical: fromDistilBert, stored: toDistilBert },
   roberta,
   'xlm-roberta': roberta,
+  camembert: roberta,
 };
 
 /**

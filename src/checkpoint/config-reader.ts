@@ -3,12 +3,12 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KdxError } from '../errors/index.ts';
 import { fileError } from '../files/index.ts';
-import { plainPlan, type Activation, type Family } from '../nn/index.ts';
+import { familyTraits, plainPlan, type Activation, type Family } from '../nn/index.ts';
 import { configKeys, distilBertFixed, firstPositionOf, type BertConfig, type BertProblemType } from './bert-config.ts';
 import type { JsonObject } from './json.ts';
 import { isObject, parseJson, readJsonText, shown } from './json.ts';
 
-export const supportedModelTypes: readonly Family[] = ['bert', 'distilbert', 'roberta', 'xlm-roberta'];
+export const supportedModelTypes: readonly Family[] = ['bert', 'distilbert', 'roberta', 'xlm-roberta', 'camembert'];
 
 const activations: ReadonlyMap<string, Activation> = new Map([
   ['gelu', 'gelu'],
@@ -24,9 +24,6 @@ const fixed: Readonly<Record<string, unknown>> = {
   is_decoder: false,
   add_cross_attention: false,
 };
-
-/** `pad_token_id` where config.json has none; else 0. */
-const defaultPadding: Partial<Record<Family, number>> = { roberta: 1, 'xlm-roberta': 1 };
 
 /** Larger numbers are typing mistakes, not models. */
 const maxSize = 2 ** 31 - 1;
@@ -155,7 +152,8 @@ function readFields(raw: JsonObject, family: Family, problems: string[]): BertCo
   const hiddenDropout = dropout(keys.hiddenDropout, 0.1);
   const labels = readLabels(raw, problems);
   const positions = size('max_position_embeddings');
-  const padTokenId = integer(raw, 'pad_token_id', 0, vocabSize - 1, defaultPadding[family] ?? 0, problems);
+  const defaultPadding = familyTraits({ family }).positionsAfterPadding ? 1 : 0;
+  const padTokenId = integer(raw, 'pad_token_id', 0, vocabSize - 1, defaultPadding, problems);
   const firstPosition = firstPositionOf(family, padTokenId);
   if (problems.length === 0 && firstPosition !== undefined && positions <= firstPosition)
     problems.push(`max_position_embeddings is ${positions}, expected more than pad_token_id + 1 (${firstPosition})`);

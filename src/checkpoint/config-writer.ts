@@ -22,6 +22,11 @@ const classNames: Readonly<Record<Family, Readonly<Record<CheckpointKind, string
     'masked-lm': 'XLMRobertaForMaskedLM',
     encoder: 'XLMRobertaModel',
   },
+  camembert: {
+    classifier: 'CamembertForSequenceClassification',
+    'masked-lm': 'CamembertForMaskedLM',
+    encoder: 'CamembertModel',
+  },
 };
 
 /** Keys of what kdx knows, which are written from the typed form or not at all. */

@@ -2,8 +2,8 @@
 
 export type Activation = 'gelu' | 'gelu_new' | 'relu';
 
-/** Model types of Hugging Face. XLM-RoBERTa is RoBERTa with another vocabulary. */
-export type Family = 'bert' | 'distilbert' | 'roberta' | 'xlm-roberta';
+/** Model types of Hugging Face. XLM-RoBERTa and CamemBERT are RoBERTa with another vocabulary. */
+export type Family = 'bert' | 'distilbert' | 'roberta' | 'xlm-roberta' | 'camembert';
 
 /** In what the families differ. */
 export interface FamilyTraits {
@@ -18,6 +18,8 @@ export interface FamilyTraits {
   readonly dropsProjection: boolean;
   /** Whether token types are an input; otherwise each token is of the first type, if there are any. */
   readonly readsTokenTypes: boolean;
+  /** Whether the first token has the position after the number of the padding token, not position 0. */
+  readonly positionsAfterPadding: boolean;
   /** Activation in the head of the masked language model; undefined: that of the layers. */
   readonly maskedLmActivation: Activation | undefined;
 }
@@ -29,6 +31,7 @@ const bert: FamilyTraits = {
   dropsFirstToken: false,
   dropsProjection: true,
   readsTokenTypes: true,
+  positionsAfterPadding: false,
   maskedLmActivation: undefined,
 };
 
@@ -38,6 +41,7 @@ const roberta: FamilyTraits = {
   pooling: 'pre_classifier',
   dropsFirstToken: true,
   readsTokenTypes: false,
+  positionsAfterPadding: true,
   maskedLmActivation: 'gelu',
 };
 
@@ -53,6 +57,7 @@ const families: Readonly<Record<Family, FamilyTraits>> = {
   },
   roberta,
   'xlm-roberta': { ...roberta, name: 'XLM-RoBERTa' },
+  camembert: { ...roberta, name: 'CamemBERT' },
 };
 
 export function familyTraits({ family = 'bert' }: Pick<BertArchitecture, 'family'>): FamilyTraits {

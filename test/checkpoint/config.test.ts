@@ -127,7 +127,7 @@ test('other models are refused with the list of those supported', () => {
       () => tinyConfig({ model_type: type }),
       (error: KdxError) => {
         assert.equal(error.code, 'unsupported-model-type');
-        assert.equal(error.suggestions[0], 'supported model types: bert, distilbert, roberta, xlm-roberta');
+        assert.equal(error.suggestions[0], 'supported model types: bert, distilbert, roberta, xlm-roberta, camembert');
         return true;
       },
     );

@@ -1,4 +1,4 @@
-/** RoBERTa and XLM-RoBERTa folders: other names, positions that begin after the padding token. */
+/** RoBERTa, XLM-RoBERTa and CamemBERT folders: other names, positions that begin after the padding token. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -55,6 +55,7 @@ test('its config is read with the defaults of Transformers', () => {
 for (const [type, name] of [
   ['roberta', 'Roberta'],
   ['xlm-roberta', 'XLMRoberta'],
+  ['camembert', 'Camembert'],
 ] as const)
   test(`${type}: what is written is read back, with the class of each kind`, () => {
     const changes = { model_type: type, pad_token_id: 3, kdx_layer_plan: [0, 0], bos_token_id: 0 };
@@ -90,7 +91,7 @@ test('every canonical name has one of its own, and back', () => {
   const own = names.map((name) => storedName(name, 'roberta'));
   assert.equal(new Set(own).size, names.length);
   assert.ok(own.every((name) => /^(roberta\.|classifier\.(dense|out_proj)\.|lm_head\.)/.test(name)));
-  for (const family of ['roberta', 'xlm-roberta'] as const)
+  for (const family of ['roberta', 'xlm-roberta', 'camembert'] as const)
     assert.deepEqual(
       own.map((name) => canonicalName(name, family)),
       names,
