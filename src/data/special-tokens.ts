@@ -14,11 +14,14 @@ const specialTokens = {
 export type SpecialToken = keyof typeof specialTokens;
 export const specialRoles = Object.keys(specialTokens) as SpecialToken[];
 
-/** The token that plays a role: as the files name it, else the name of BERT or RoBERTa that the vocabulary has. */
+/** The token that plays a role: as the files name it, else as BERT or RoBERTa does, whose names the vocabulary has. */
 export function specialToken(config: Json, role: SpecialToken, isToken: (name: string) => boolean): string {
-  const [ofBert] = specialTokens[role];
-  return namedToken(config[role]) ?? specialTokens[role].find(isToken) ?? ofBert;
+  const hasNames = (of: 0 | 1) => framing.every((needed) => isToken(specialTokens[needed][of]));
+  return namedToken(config[role]) ?? specialTokens[role][!hasNames(0) && hasNames(1) ? 1 : 0];
 }
+
+/** A piece of a word may happen to be called like one of them, not like all. */
+const framing = ['cls_token', 'sep_token', 'pad_token'] as const;
 
 /** Older files write an object instead of a string. */
 function namedToken(value: unknown): string | undefined {

@@ -85,6 +85,10 @@ test('special tokens have the names of the files, else those of BERT or RoBERTa'
     return [clsId, padId, sepId, unkId, maskId];
   };
   assert.deepEqual(await ids(join(golden, 'roberta')), [0, 1, 2, 3, 4]);
+  // This vocabulary has a piece [SEP].
+  const xlm = await loadTokenizer(join(golden, 'xlm'));
+  assert.ok(xlm.idOf('[SEP]')! > 4);
+  assert.deepEqual(await ids(join(golden, 'xlm')), [0, 1, 2, 3, xlm.idOf('<mask>')]);
   const { files } = await loadTokenizer(join(golden, 'roberta'));
   const named = (name: string, contents: Record<string, string>) =>
     folder(name, ['vocab.txt'], { ...files, ...contents }).then(ids);
