@@ -24,7 +24,7 @@ export async function readTokenizerFiles(dir: string): Promise<TokenizerFiles> {
   }
   const parsed = (name: keyof typeof files) =>
     files[name] === undefined ? undefined : parseJson(files[name], join(dir, name));
-  const [words, pieces, merges] = [files['vocab.txt'], parsed('vocab.json'), files['merges.txt']];
+  const words = files['vocab.txt'];
   const said = parsed('tokenizer_config.json');
   const given = parsed('tokenizer.json');
   const isBert = words !== undefined || (given?.['model'] as Json | undefined)?.['type'] === 'WordPiece';
@@ -32,6 +32,7 @@ export async function readTokenizerFiles(dir: string): Promise<TokenizerFiles> {
   const config = { ...parsed('special_tokens_map.json'), ...(said ?? standIn) };
   const made = said === undefined ? { 'tokenizer_config.json': printJson(config) } : {};
   if (given !== undefined) return { tokenizer: given, config, files: { ...files, ...made } };
+  const [pieces, merges] = [parsed('vocab.json'), files['merges.txt']];
   if (words === undefined && (pieces === undefined || merges === undefined))
     throw new KdxError(
       'missing-tokenizer',
