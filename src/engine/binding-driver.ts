@@ -27,6 +27,7 @@ const dtypes: ReadonlySet<string> = new Set([
 /** @param gpu compute by WebGPU, and keep variables there; default: on the CPU */
 export function openBindingDriver(gpu?: GpuData): OrtDriver {
   env.logLevel = 'fatal';
+  keepFloat16Raw();
   const sessions = new Map<number, InferenceSession>();
   const variables = new Map<number, OrtTensor>();
   /** Sessions whose memory on the GPU a variable is in; memory that is freed after its session ends the process. */
@@ -157,6 +158,18 @@ function optionsOf(settings: SessionSettings, webgpu: boolean): InferenceSession
   };
 }
 
+/**
+ * Has float16 tensors hold a Uint16Array. In newer versions of Node they would hold a Float16Array, of which the binding
+ * sees 0 bytes (onnxruntime pull request 32323). Which it is, is decided when the first tensor is made.
+ */
+function keepFloat16Raw(): void {
+  const property = Object.getOwnPropertyDescriptor(globalThis, 'Float16Array');
+  if (!property) return;
+  Reflect.deleteProperty(globalThis, 'Float16Array');
+  new OrtTensor('float32', new Float32Array(1), [1]);
+  Object.defineProperty(globalThis, 'Float16Array', property);
+}
+
 /** Rank 0 may mean that nothing is known of the shape. */
 function infoOf(metadata: InferenceSession.ValueMetadata): ValueInfo {
   if (!metadata.isTensor) throw new Error(`${metadata.name} is not a tensor`);
@@ -175,9 +188,6 @@ function ortTensorOf({ dtype, dims, data }: Tensor): OrtTensor {
 
 /** Reads `data`, never `getData()`, which ends the process for a tensor on a GPU (spec/engine.md, section 1). */
 function tensorOf(value: OrtTensor, copy: boolean): Tensor {
-  let data = value.data as Uint8Array;
-  if (copy) data = data.slice();
-  // Newer versions of Node give float16 as a Float16Array.
-  if (value.type === 'float16') data = new Uint16Array(data.buffer, data.byteOffset, data.length) as never;
-  return { dtype: value.type, dims: [...value.dims], data };
+  const data = value.data as Uint8Array;
+  return { dtype: value.type, dims: [...value.dims], data: copy ? data.slice() : data };
 }

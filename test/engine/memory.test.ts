@@ -25,7 +25,7 @@ const growth = async (work: () => Promise<void>): Promise<number> => {
 };
 
 for (const backend of backends) {
-  test(`${backend}: 2000 runs and 50 sessions`, async () => {
+  test(`${backend}: 2000 runs and 100 sessions`, async () => {
     const engine = await openEngine({ backend });
     const session = await engine.createSession(weights);
     const x = await engine.store(megabyte);
@@ -41,10 +41,10 @@ for (const backend of backends) {
     };
     await runs(200);
     await sessions(10);
-    // The runs make 2000 MB of outputs, the sessions hold 100 MB of weights and outputs.
-    const [byRuns, bySessions] = [await growth(() => runs(2000)), await growth(() => sessions(50))];
+    // The runs make 2000 MB of outputs, the sessions hold 200 MB of weights and outputs.
+    const [byRuns, bySessions] = [await growth(() => runs(2000)), await growth(() => sessions(100))];
     assert.ok(byRuns < 100, `${byRuns.toFixed()} MB after 2000 runs`);
-    assert.ok(bySessions < 50, `${bySessions.toFixed()} MB after 50 sessions`);
+    assert.ok(bySessions < 100, `${bySessions.toFixed()} MB after 100 sessions`);
     await engine.close();
   });
 }
