@@ -1,4 +1,5 @@
 /** Runs a command in this process: its result, or the failure that a user would be shown. */
+import { fileURLToPath } from 'node:url';
 import { Config } from '@oclif/core';
 import { failureOf, renderFailure, type Failure } from '../../src/cli/index.ts';
 import { commands as core } from '../../src/commands/index.ts';
@@ -31,7 +32,7 @@ export async function runCommand([name = '', ...words]: readonly string[]): Prom
   if (commandClass === undefined) throw new Error(`no command ${name}`);
   commandClass.id ??= name;
   const pjson = { name: 'kdx', version: '0.0.0', oclif: { bin: 'kdx' } };
-  const config = await Config.load({ root: import.meta.dirname, pjson });
+  const config = await Config.load({ root: fileURLToPath(new URL('.', import.meta.url)), pjson });
   const command = new commandClass([...words, '--json', '--quiet'], config);
   let thrown: Error | undefined;
   command.catch = (error) => {
