@@ -17,7 +17,9 @@ export function specialFrame(library: Library, isPair: boolean, hasTypes: boolea
   const parts = (processed?.tokens ?? texts).map((token, i) => {
     const id = texts.includes(token) ? undefined : library.token_to_id(token);
     if (id === undefined && !texts.includes(token)) throw new Error(`the special token ${token} has no id`);
-    return { token, id, typeId: (hasTypes && processed?.token_type_ids?.[i]) || 0 };
+    const typeId = (hasTypes && processed?.token_type_ids?.[i]) || 0;
+    if (typeId !== 0 && typeId !== 1) throw new Error(`its post_processor gives a text the type ${typeId}, not 0 or 1`);
+    return { token, id, typeId };
   });
   return {
     count: parts.length - texts.length,

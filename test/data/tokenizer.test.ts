@@ -153,6 +153,8 @@ test('a length without room for text is refused', async () => {
 test('folders without a usable tokenizer are refused by name', async () => {
   const unpadded = (await readFile(join(golden, 'uncased/tokenizer.json'), 'utf8')).replaceAll('[PAD]', '[GAP]');
   const far = unpadded.replace(/("the": )\d+/, `$1${2 ** 31}`);
+  const uncased = await readFile(join(golden, 'uncased/tokenizer.json'), 'utf8');
+  const typed = uncased.replaceAll(/("type_id": )1/g, '$17');
   const refused: readonly (readonly [string, Record<string, string>, string, RegExp])[] = [
     ['none', {}, 'missing-tokenizer', /neither tokenizer\.json nor vocab\.txt/],
     ['cut', { 'tokenizer.json': '{"model": {' }, 'invalid-json', /tokenizer\.json is not JSON/],
@@ -165,6 +167,12 @@ test('folders without a usable tokenizer are refused by name', async () => {
       { 'tokenizer.json': far },
       'invalid-tokenizer',
       /far cannot be used: its vocabulary has an id of 2147483648/,
+    ],
+    [
+      'types',
+      { 'tokenizer.json': typed },
+      'invalid-tokenizer',
+      /types cannot be used: its post_processor gives a text the type 7,/,
     ],
     ['pieces', { 'vocab.json': '{"<s>": -1}', 'merges.txt': '' }, 'invalid-vocabulary', /vocab\.json: "<s>" has no id/],
     ['merges', { 'vocab.json': '{}' }, 'missing-tokenizer', /nor vocab\.json and merges\.txt/],
