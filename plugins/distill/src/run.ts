@@ -24,7 +24,7 @@ import {
 } from './stage.ts';
 import { cachedTaps, studentParameters } from './step-models.ts';
 import { headNames, type Student } from './student.ts';
-import { taskTokens, type TaskTokens } from './task-tokens.ts';
+import { taskTokens, type Split, type TaskTokens } from './task-tokens.ts';
 import { teacherRows, type CachedTap, type TeacherRows } from './teacher-cache.ts';
 import { meanLogits, ownTokens, type TeacherModel } from './teacher.ts';
 
@@ -191,21 +191,20 @@ async function saveResult({ out, student, tokenizerFrom, teachers }: StagedRun, 
 async function prepareStage(
   job: StagedRun,
   recipe: StageRecipe,
-  tokensOf: ((tokenizer: Tokenizer) => TaskTokens) | undefined,
+  tokensOf: TaskTokens | undefined,
   corpus: Corpus | undefined,
 ): Promise<{ readonly stageData: StageData; readonly cached: boolean | undefined }> {
   const { teachers, tokenizer, student, data, progress } = job;
-  const encoded = tokensOf?.(tokenizer);
-  const examples = recipe.data === 'corpus' ? corpus?.examples : encoded?.train;
+  const examples = recipe.data === 'corpus' ? corpus?.examples : tokensOf?.(tokenizer, 'train');
   if (!examples) throw internal(`stage ${recipe.name} has no ${recipe.data} to train on`);
   const shapes = shapesOf(student.config, teachers);
   const taps = new Set(
     activeLosses(recipe).flatMap((loss) => cachedTaps(methodNamed(loss.method).taps(loss as never, shapes))),
   );
-  const ask = async (of: 'corpus' | keyof TaskTokens, wanted: readonly CachedTap[]) => {
+  const ask = async (of: 'corpus' | Split, wanted: readonly CachedTap[]) => {
     const rows: TeacherRows[] = [];
     for (const teacher of teachers) {
-      const read = of === 'corpus' ? corpus?.examples : tokensOf?.(teacher.tokenizer)[of];
+      const read = of === 'corpus' ? corpus?.examples : tokensOf?.(teacher.tokenizer, of);
       rows.push(
         await teacherRows(teacher, read as EncodedExamples, wanted, { ...job, maxLength: job.train.maxLength }),
       );
@@ -216,12 +215,15 @@ async function prepareStage(
   const predictsTokens = activeLosses(recipe).some(({ method }) => methodNamed(method).predictsTokens);
   const stageData: StageData = {
     train: examples,
-    ...(recipe.data === 'task' && encoded && data && { dev: { task: data.task, examples: encoded.dev } }),
+    ...(recipe.data === 'task' &&
+      tokensOf &&
+      data && { dev: { task: data.task, examples: tokensOf(tokenizer, 'dev') } }),
     teacherRows: rows,
     vocabulary: maskingVocabulary(tokenizer, student.config.vocabSize, predictsTokens ? examples : undefined),
   };
   let cached = rows.length > 0 ? rows.every((found) => found.cached) : undefined;
-  if (!recipe.ptp || !encoded || !data) return { stageData, cached };
+  if (!recipe.ptp || !tokensOf || !data) return { stageData, cached };
+  const encoded = { train: tokensOf(tokenizer, 'train'), dev: tokensOf(tokenizer, 'dev') };
 
   const [ofTrain, ofDev] = [await ask('train', ['logits']), await ask('dev', ['logits'])];
   cached = [...rows, ...ofTrain, ...ofDev].every((found) => found.cached);

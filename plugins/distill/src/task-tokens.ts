@@ -1,20 +1,17 @@
 /** A data set in the tokens of each model: a teacher may have another tokenizer than its student. */
 import { encodeExamples, type EncodedExamples, type TaskData, type Tokenizer } from 'kdx/data';
 
-export interface TaskTokens {
-  readonly train: EncodedExamples;
-  readonly dev: EncodedExamples;
-}
+export type Split = 'train' | 'dev';
 
-/** Training and development examples in the tokens of a tokenizer; equal tokenizers read them once. */
-export function taskTokens(data: TaskData, maxLength: number): (tokenizer: Tokenizer) => TaskTokens {
-  const known = new Map<string, TaskTokens>();
-  return (tokenizer) => {
-    const found = known.get(tokenizer.hash);
-    if (found) return found;
-    const read = (examples: TaskData['train']) => encodeExamples(tokenizer, examples, maxLength);
-    const tokens = { train: read(data.train), dev: read(data.dev) };
-    known.set(tokenizer.hash, tokens);
-    return tokens;
+/** Examples in the tokens of a tokenizer; equal tokenizers read a split once, when it is first asked for. */
+export type TaskTokens = (tokenizer: Tokenizer, split: Split) => EncodedExamples;
+
+export function taskTokens(data: TaskData, maxLength: number): TaskTokens {
+  const known = new Map<string, EncodedExamples>();
+  return (tokenizer, split) => {
+    const key = `${tokenizer.hash} ${split}`;
+    const found = known.get(key) ?? encodeExamples(tokenizer, data[split], maxLength);
+    known.set(key, found);
+    return found;
   };
 }

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BertConfig } from 'kdx/checkpoint';
-import { encodeExamples, scoreTask, type TaskData } from 'kdx/data';
+import { scoreTask, type TaskData } from 'kdx/data';
 import { KdxError } from 'kdx/errors';
 import { fileError, fileExists, sha256, writeFileAtomic } from 'kdx/files';
 import { classifierParameters, parameterCount } from 'kdx/nn';
@@ -10,6 +10,7 @@ import type { CheckedRecipe } from 'kdx/recipe';
 import type { Prepared } from '../distill.ts';
 import type { DistillRecipe } from '../recipe/schema.ts';
 import type { Surroundings } from '../stage.ts';
+import { taskTokens } from '../task-tokens.ts';
 import { meanLogits, teachingHash, type TeacherModel } from '../teacher.ts';
 import { teacherRows } from '../teacher-cache.ts';
 import type { ComparedTeacher, Comparison, Plan } from './cell.ts';
@@ -174,9 +175,10 @@ async function settingOf(options: CompareOptions, prepared: Prepared): Promise<S
       suggestions: ['--out with a folder that is new or empty'],
     });
   const devLabels = data.dev.map(({ label }) => label);
+  const tokensOf = taskTokens(data, maxLength);
   const rows = [];
   for (const teacher of prepared.teachers) {
-    const encoded = encodeExamples(teacher.tokenizer, data.dev, maxLength);
+    const encoded = tokensOf(teacher.tokenizer, 'dev');
     rows.push(await teacherRows(teacher, encoded, ['logits'], { engine, maxLength, progress, signal }));
   }
   const logits = meanLogits(rows);
