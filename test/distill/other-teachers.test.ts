@@ -51,6 +51,11 @@ const scene = useScene(async ({ path }) => {
   await writeTinyClassifier(path('roberta'), tinyRoberta);
 });
 const studentModel = () => scene.path('student');
+/** Flags for reviews that were written there. */
+const onReviews = (name: string) => [
+  ...['--data', scene.path(name), '--task', 'sst2', '--max-length', '16'],
+  ...['--device', 'cpu', '--threads', '1'],
+];
 
 describe('a teacher with another tokenizer', () => {
   it('is one', async () => {
@@ -141,18 +146,7 @@ describe('a teacher with another tokenizer', () => {
 
   it('is said of in the plan, and compared with in kdx compare', async () => {
     await writeReviews(scene.path('data'));
-    const data = [
-      '--data',
-      scene.path('data'),
-      '--task',
-      'sst2',
-      '--max-length',
-      '16',
-      '--device',
-      'cpu',
-      '--threads',
-      '1',
-    ];
+    const data = onReviews('data');
     const models = ['--teacher', scene.path('renumbered'), '--student', studentModel()];
     const plan = await runCommand(['distill', ...models, ...data, '--dry-run', '--out', scene.path('nothing')]);
     assert.match(JSON.stringify(plan.result), /"ownTokens":true/);
@@ -215,18 +209,7 @@ describe('an ONNX teacher of a model type that kdx does not build', () => {
   it('is compared with, without figures that are not known', async () => {
     const onnx = await writeForeign(scene.path('compared'));
     await writeReviews(scene.path('some'));
-    const data = [
-      '--data',
-      scene.path('some'),
-      '--task',
-      'sst2',
-      '--max-length',
-      '16',
-      '--device',
-      'cpu',
-      '--threads',
-      '1',
-    ];
+    const data = onReviews('some');
     const training = ['--methods', 'kd', '--seeds', '1', '--epochs', '1', '--out', scene.path('c-foreign')];
     const { result } = await runCommand([
       'compare',
