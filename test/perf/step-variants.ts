@@ -8,11 +8,12 @@
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { openEngine, type Variable } from '../../src/engine/index.ts';
-import { elementCount, tensorOf, type Tensor } from '../../src/graph/index.ts';
-import { bertClassifier, classifierParameters, crossEntropy, initialValue, plainPlan } from '../../src/nn/index.ts';
+import { tensorOf } from '../../src/graph/index.ts';
+import { plainPlan } from '../../src/nn/index.ts';
 import { adamwScalars } from '../../src/optim/index.ts';
-import { buildStep, drawMasks, slots, stepMemory, type Objective, type StepOptions } from '../../src/train/index.ts';
+import { buildStep, drawMasks, slots, stepMemory, type StepOptions } from '../../src/train/index.ts';
 import { seeded } from '../support/seeded.ts';
+import { classifierObjective, firstState, randomBatch } from './random-training.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -64,38 +65,12 @@ async function measure(options: Partial<StepOptions>): Promise<Measured> {
     layerPlan: plainPlan(Number(flags.layers)),
   };
   const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01 };
-  const parameters = classifierParameters(architecture, 2);
-  const objective: Objective = {
-    parameters,
-    regression: false,
-    loss: ({ g, parameter, inputs, labels, weights, dropout }) => ({
-      loss: crossEntropy(g, bertClassifier(g, architecture, parameter, inputs, dropout).logits, labels, weights),
-    }),
-  };
+  const objective = classifierObjective(architecture);
   const step = buildStep(objective, bucket, { adamw, clipNorm: 1, mode: 'update', ...options });
   const random = seeded(1);
-  const normal = () => Math.sqrt(-2 * Math.log(1 - random.float())) * Math.cos(2 * Math.PI * random.float());
   const engine = await openEngine({ device: 'cpu', threads: Number(flags.threads) });
-  const state = new Map<string, Variable>();
-  for (const parameter of parameters) {
-    state.set(parameter.name, await engine.store(initialValue(parameter, 0.02, normal)));
-    const zeros = tensorOf('float32', parameter.shape, new Float32Array(elementCount(parameter.shape)));
-    for (const slot of [slots.moment1, slots.moment2]) state.set(slot(parameter.name), await engine.store(zeros));
-  }
-  const dims = [bucket.rows, bucket.length];
-  const matrix = (value: () => number) =>
-    tensorOf('int64', dims, Float64Array.from({ length: elementCount(dims) }, value));
-  const batch: Record<string, Tensor> = {
-    input_ids: matrix(() => 1 + random.integer(30521)),
-    attention_mask: matrix(() => 1),
-    token_type_ids: matrix(() => 0),
-    labels: tensorOf(
-      'int64',
-      [bucket.rows],
-      Array.from({ length: bucket.rows }, () => random.integer(2)),
-    ),
-    weights: tensorOf('float32', [bucket.rows], new Float32Array(bucket.rows).fill(1)),
-  };
+  const state = await firstState(engine, objective.parameters, random);
+  const batch = randomBatch(bucket, random);
   const before = process.memoryUsage.rss();
   const session = await engine.createSession(step.model, { inPlace: true });
   const times: number[] = [];

@@ -15,12 +15,13 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { openEngine, type Engine, type Variable } from '../../src/engine/index.ts';
 import { elementCount, modelOf, tensorOf, type Tensor } from '../../src/graph/index.ts';
-import { bertClassifier, classifierParameters, crossEntropy, initialValue, plainPlan } from '../../src/nn/index.ts';
+import { plainPlan } from '../../src/nn/index.ts';
 import { GraphBuilder } from '../../src/ops/index.ts';
 import { adamwScalars } from '../../src/optim/index.ts';
 import { drawMasks } from '../../src/train/masks.ts';
-import { buildStep, slots, type Objective } from '../../src/train/step.ts';
+import { buildStep, slots } from '../../src/train/step.ts';
 import { seeded } from '../support/seeded.ts';
+import { classifierObjective, firstState, randomBatch } from './random-training.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -71,37 +72,11 @@ async function timed(runs: number, run: (index: number) => Promise<unknown>): Pr
 }
 
 async function kdxStep(engine: Engine): Promise<Subject> {
-  const parameters = classifierParameters(architecture, 2);
-  const objective: Objective = {
-    parameters,
-    regression: false,
-    loss: ({ g, parameter, inputs, labels, weights, dropout: source }) => ({
-      loss: crossEntropy(g, bertClassifier(g, architecture, parameter, inputs, source).logits, labels, weights),
-    }),
-  };
+  const objective = classifierObjective(architecture);
   const step = buildStep(objective, bucket, { adamw, clipNorm: 1, mode: 'update' });
   const session = await engine.createSession(step.model, { inPlace: true });
-  const normal = () => Math.sqrt(-2 * Math.log(1 - random.float())) * Math.cos(2 * Math.PI * random.float());
-  const state = new Map<string, Variable>();
-  for (const parameter of parameters) {
-    state.set(parameter.name, await engine.store(initialValue(parameter, 0.02, normal)));
-    const zeros = () => tensorOf('float32', parameter.shape, new Float32Array(elementCount(parameter.shape)));
-    for (const slot of [slots.moment1, slots.moment2]) state.set(slot(parameter.name), await engine.store(zeros()));
-  }
-  const count = bucket.rows * bucket.length;
-  const matrix = (value: () => number) =>
-    tensorOf('int64', [bucket.rows, bucket.length], Float64Array.from({ length: count }, value));
-  const batch: Record<string, Tensor> = {
-    input_ids: matrix(() => 1 + random.integer(30521)),
-    attention_mask: matrix(() => 1),
-    token_type_ids: matrix(() => 0),
-    labels: tensorOf(
-      'int64',
-      [bucket.rows],
-      Float64Array.from({ length: bucket.rows }, () => random.integer(2)),
-    ),
-    weights: tensorOf('float32', [bucket.rows], new Float32Array(bucket.rows).fill(1)),
-  };
+  const state = await firstState(engine, objective.parameters, random);
+  const batch = randomBatch(bucket, random);
   const variables = (names: readonly string[]) =>
     Object.fromEntries(names.map((name) => [name, state.get(name) as Variable]));
   let done = 0;
