@@ -1,10 +1,11 @@
 /** What is reported of one subject's latency samples. */
-import { quantileIntervals } from './bootstrap.ts';
+import { logInterval } from './sections.ts';
 import {
   classifyOutliers,
   coefficientOfVariation,
   median,
   medianAbsoluteDeviation,
+  quantile,
   quantileSorted,
   sorted,
   type Interval,
@@ -15,9 +16,9 @@ import {
 export interface Latency {
   readonly p50: number;
   readonly p90: number;
-  /** 95 % interval of p50; `null` with too few samples. */
+  /** 95 % interval of p50; `null` with too few openings. */
   readonly ci95: Interval | null;
-  /** 95 % interval of p90; `null` with too few samples. */
+  /** 95 % interval of p90; `null` with too few openings. */
   readonly p90Ci95: Interval | null;
   readonly min: number;
   readonly p10: number;
@@ -28,15 +29,18 @@ export interface Latency {
   readonly outliers: Outliers;
 }
 
-/** Summarises samples (milliseconds per run, in time order). */
-export function latencyOf(samples: readonly number[], seed: number): Latency {
+/**
+ * Summarises samples.
+ * @param samples milliseconds per run, in time order
+ * @param openings rounds of each opening
+ */
+export function latencyOf(samples: readonly number[], openings: readonly number[]): Latency {
   const ascending = sorted(samples);
-  const [ci95 = null, p90Ci95 = null] = quantileIntervals(samples, [0.5, 0.9], { seed });
   return {
     p50: median(samples),
     p90: quantileSorted(ascending, 0.9),
-    ci95,
-    p90Ci95,
+    ci95: logInterval(samples, openings, median),
+    p90Ci95: logInterval(samples, openings, (values) => quantile(values, 0.9)),
     min: quantileSorted(ascending, 0),
     p10: quantileSorted(ascending, 0.1),
     mad: medianAbsoluteDeviation(samples),

@@ -1,37 +1,42 @@
-/** Measures several subjects against a reference: in rounds of random order, paired by round, with an A/A control. */
-import { setImmediate as turn } from 'node:timers/promises';
+/**
+ * Measures several subjects against a reference: opened anew several times, run in rounds of random order, paired by
+ * round, with an A/A control.
+ */
 import { randomStream } from '../data/index.ts';
 import { internal } from '../errors/index.ts';
 import { silentProgress, type Progress } from '../progress/index.ts';
-import { MIN_VALUES } from './bootstrap.ts';
 import { latencyOf, type Latency } from './latency.ts';
+import { timeRound, warmUpAll, type Lane, type Opening, type RoundPlan } from './opening.ts';
+import { MIN_OPENINGS } from './sections.ts';
 import { coversOne, halfWidth, pairedSpeedup, type Speedup } from './speedup.ts';
-import { timeOf, warmUp, type WarmUp } from './warm-up.ts';
+import { median } from './statistics.ts';
+import type { Run, WarmUp } from './warm-up.ts';
 
-/** Something whose time is taken. */
-export interface Subject {
-  readonly name: string;
-  /**
-   * May give the milliseconds it took where it knows them better than the clock around this call.
-   * @param round the same for all subjects of a round, so that work that varies can be the same for all
-   */
-  run(round?: number): Promise<number | void>;
-}
+export type { Opening } from './opening.ts';
+export type { Run } from './warm-up.ts';
 
 export interface MeasurementOptions {
-  readonly subjects: readonly Subject[];
-  /** Name of the subject that the others are compared with. */
+  /** Of the subjects, each once. */
+  readonly names: readonly string[];
+  /** The subject that the others are compared with. */
   readonly reference: string;
+  /**
+   * Opens the subjects anew, one after the other in this order, preferably in a new process. The reference is named
+   * twice: the other one is the control.
+   */
+  open(names: readonly string[]): Promise<Opening>;
   readonly seed: number;
-  /** Time for the rounds, warm-up not counted; default 30. */
+  /** Ends the measurement once it is used up and `minOpenings` are made; default 30. */
   readonly budgetSeconds?: number;
-  /** Rounds that are made whatever the budget, at least 6; default 20. */
-  readonly minRounds?: number;
+  /** Made whatever the budget, at least 3; default 6. */
+  readonly minOpenings?: number;
+  /** Of each opening, default 20; fewer, but at least 5, when `minOpenings` would take longer than the budget. */
+  readonly roundsPerOpening?: number;
   /** Stop when every speed-up's 95 % interval is within this fraction of its centre; default 0.02. */
   readonly targetHalfWidth?: number;
-  /** Rounds before that is looked at; default `minRounds`. A 90th percentile wants 200. */
+  /** Rounds before that is looked at; default those of `minOpenings`. A 90th percentile wants 200. */
   readonly targetRounds?: number;
-  /** Each subject runs for at least so long and so often before it is measured; default 1 second and 10 runs. */
+  /** In the first opening, each subject runs for at least so long and so often before it is measured; default 1 s, 10. */
   readonly warmUpSeconds?: number;
   readonly warmUpRuns?: number;
   /** Ends the measurement after the run at hand; the complete rounds are kept. */
@@ -46,7 +51,7 @@ export type StopReason = 'target half-width reached' | 'time budget used' | 'rou
 
 export interface SubjectResult {
   readonly name: string;
-  /** The very first run, milliseconds; not among the samples. */
+  /** The first run of an opening, milliseconds, median of the openings; not among the samples. */
   readonly firstInferenceMs: number;
   /** Runs timed together for one sample (more than 1 for runs below a millisecond). */
   readonly runsPerSample: number;
@@ -57,7 +62,7 @@ export interface SubjectResult {
   readonly speedup: Speedup | null;
 }
 
-/** The reference measured a second time under another name: its speed-up must cover 1. */
+/** The reference opened and measured a second time: its speed-up must cover 1. */
 export interface Control {
   readonly samplesMs: readonly number[];
   readonly speedup: Speedup;
@@ -71,6 +76,8 @@ export interface Measurement {
   readonly subjects: readonly SubjectResult[];
   readonly control: Control;
   readonly rounds: number;
+  /** Rounds of each opening. */
+  readonly openings: readonly number[];
   readonly seconds: number;
   readonly stopReason: StopReason;
   /** Interrupted: fewer rounds than asked for. */
@@ -85,99 +92,136 @@ export interface RawSeries extends Pick<SubjectResult, 'name' | 'firstInferenceM
 }
 
 /** Rounds as they were measured, here or elsewhere. */
-export interface RawMeasurement extends Pick<Measurement, 'reference' | 'seconds' | 'stopReason' | 'seed'> {
-  /** The reference among them; all, and the control, with the same number of samples. */
+export interface RawMeasurement extends Pick<
+  Measurement,
+  'reference' | 'openings' | 'seconds' | 'stopReason' | 'seed'
+> {
+  /** The reference among them; all, and the control, with as many samples as the openings have rounds. */
   readonly subjects: readonly RawSeries[];
-  /** The reference's second series. */
+  /** The series of the reference's second opening. */
   readonly controlMs: readonly number[];
 }
 
-interface Lane extends WarmUp {
-  readonly subject: Subject;
-  readonly samplesMs: number[];
-}
+const defaults = {
+  budgetSeconds: 30,
+  minOpenings: 6,
+  roundsPerOpening: 20,
+  targetHalfWidth: 0.02,
+  warmUpSeconds: 1,
+  warmUpRuns: 10,
+  progress: silentProgress,
+  now: () => performance.now(),
+};
+
+type Settings = MeasurementOptions & typeof defaults;
+
+const MIN_ROUNDS = 5;
+
+/** Warm-up of later openings: the machine is warm, only their memory is not. */
+const LATER_SECONDS = 0.05;
+const LATER_RUNS = 3;
 
 /**
- * Measures until every speed-up is known to the target half-width or the time budget is used. All subjects get the
- * same number of samples. Run times must not depend on each other: one subject runs at a time.
- * @throws the signal's reason when it comes before the first round is complete; what `run` throws, as it is
+ * Measures until every speed-up is known to the target half-width or the time budget is used. Two sessions of one file
+ * differ by where their memory lies, and stay different for as long as they are open: what is measured is opened anew,
+ * in random order, until the difference can be told from that.
+ *
+ * All subjects get the same number of samples. Run times must not depend on each other: one subject runs at a time.
+ * @throws the signal's reason when it comes before the first round is complete; what `open` and runs throw, as it is
  */
 export async function measure(options: MeasurementOptions): Promise<Measurement> {
-  const { subjects, seed, signal, progress = silentProgress, now = () => performance.now() } = options;
-  const { budgetSeconds = 30, minRounds = 20, targetHalfWidth = 0.02, warmUpSeconds = 1, warmUpRuns = 10 } = options;
-  const { targetRounds = minRounds } = options;
-  if (new Set(subjects.map(({ name }) => name)).size !== subjects.length) throw internal('two subjects share a name');
-  if (minRounds < MIN_VALUES) throw internal(`minRounds ${minRounds} is below ${MIN_VALUES}`);
+  const settings = { ...defaults, ...options };
+  const { names, reference, seed, signal, progress, now, budgetSeconds, minOpenings, targetHalfWidth } = settings;
+  if (new Set(names).size !== names.length) throw internal('two subjects share a name');
+  if (minOpenings < MIN_OPENINGS) throw internal(`minOpenings ${minOpenings} is below ${MIN_OPENINGS}`);
+  const lanes = names.map((name): Lane => ({ name, firstMs: [], samplesMs: [] }));
+  const control: Lane = { name: reference, firstMs: [], samplesMs: [] };
+  const referenceMs = lanes.find(({ name }) => name === reference)?.samplesMs;
+  if (!referenceMs) throw internal(`no subject is named ${reference}`);
 
-  const lanes: Lane[] = [];
-  progress.start('warm up', subjects.length);
-  for (const subject of subjects) {
-    const warm = await warmUp(subject, { seconds: warmUpSeconds, runs: warmUpRuns, signal, now });
-    if (!warm) break;
-    lanes.push({ subject, ...warm, samplesMs: [] });
-    progress.update(lanes.length);
-  }
-  progress.end();
-  signal?.throwIfAborted();
-  const reference = lanes.find(({ subject }) => subject.name === options.reference);
-  if (!reference) throw internal(`no subject is named ${options.reference}`);
-  const control: Lane = { ...reference, samplesMs: [] };
-
+  const compared = [...lanes.filter(({ name }) => name !== reference), control];
+  const openings: number[] = [];
+  const isPrecise = (): boolean =>
+    compared.every(({ samplesMs }) => halfWidth(pairedSpeedup(referenceMs, samplesMs, openings)) <= targetHalfWidth);
   const random = randomStream(seed, 'bench-order');
-  const order = [...lanes, control];
-  const speedupOf = (lane: Lane): Speedup => pairedSpeedup(reference.samplesMs, lane.samplesMs, { seed });
-  const compared = order.filter((lane) => lane !== reference);
-  progress.start('measure (seconds at most)', budgetSeconds);
-  const begin = now();
+  const run = { signal, now };
+  let plan: RoundPlan | undefined;
+  let begin = now();
   const elapsed = (): number => (now() - begin) / 1000;
-  let rounds = 0;
-  let nextCheck = Math.max(minRounds, targetRounds);
+  let nextCheck = minOpenings;
   let stopReason: StopReason | undefined;
+
+  progress.start('warm up', names.length + 1);
   while (!stopReason) {
-    random.shuffle(order);
-    const times = await timeRound(order, rounds, now, signal);
-    if (!times) {
-      stopReason = 'interrupted';
-      break;
+    const order = random.shuffle([...lanes, control]);
+    const openBegin = now();
+    const opening = await openUnlessAborted(settings, order);
+    if (!opening) break;
+    const openSeconds = (now() - openBegin) / 1000;
+    let rounds = 0;
+    try {
+      const warm = await warmUpAll(order, opening, leastWarmUp(settings, plan), run);
+      if (!warm) break;
+      if (!plan) {
+        plan = planOf(order, warm, settings, openSeconds);
+        progress.end();
+        progress.start('measure (seconds at most)', budgetSeconds);
+        begin = now();
+      }
+      const turns = order.map((lane, i) => ({ lane, run: opening.runs[i] as Run }));
+      for (; rounds < plan.rounds; rounds++) {
+        random.shuffle(turns);
+        const times = await timeRound(turns, referenceMs.length, plan, run);
+        if (!times) break;
+        turns.forEach(({ lane }, i) => lane.samplesMs.push(times[i] as number));
+        progress.update(Math.min(Math.floor(elapsed()), budgetSeconds), { rounds: referenceMs.length });
+      }
+    } finally {
+      await opening.close();
     }
-    order.forEach((lane, i) => lane.samplesMs.push(times[i] as number));
-    rounds++;
-    progress.update(Math.min(Math.floor(elapsed()), budgetSeconds), { rounds });
-    if (rounds >= nextCheck) {
-      // Looking rarely keeps the cost of the bootstrap and the effect of looking repeatedly small.
-      nextCheck = Math.ceil(rounds * 1.25);
-      if (compared.every((lane) => halfWidth(speedupOf(lane)) <= targetHalfWidth))
-        stopReason = 'target half-width reached';
+    if (rounds > 0) openings.push(rounds);
+    if (rounds < plan.rounds) break;
+    const { targetRounds = minOpenings * plan.rounds } = settings;
+    if (openings.length >= nextCheck && referenceMs.length >= targetRounds) {
+      // Looking rarely keeps the effect of looking repeatedly small.
+      nextCheck = Math.ceil(openings.length * 1.25);
+      if (isPrecise()) stopReason = 'target half-width reached';
     }
-    if (rounds >= minRounds && elapsed() >= budgetSeconds) stopReason ??= 'time budget used';
+    if (openings.length >= minOpenings && elapsed() >= budgetSeconds) stopReason ??= 'time budget used';
   }
-  if (stopReason !== 'interrupted') progress.update(budgetSeconds, { rounds });
+  if (stopReason) progress.update(budgetSeconds, { rounds: referenceMs.length });
   progress.end();
-  if (rounds === 0) signal?.throwIfAborted();
+  if (openings.length === 0) signal?.throwIfAborted();
 
   return measurementOf({
-    reference: options.reference,
-    subjects: lanes.map(({ subject: { name }, ...series }) => ({ name, ...series })),
+    reference,
+    subjects: lanes.map(({ name, firstMs, samplesMs }) => ({
+      name,
+      firstInferenceMs: median(firstMs),
+      runsPerSample: plan?.runsPerSample.get(name) ?? 1,
+      samplesMs,
+    })),
     controlMs: control.samplesMs,
+    openings,
     seconds: elapsed(),
-    stopReason,
+    stopReason: stopReason ?? 'interrupted',
     seed,
   });
 }
 
 /** The statistics of raw samples. */
 export function measurementOf({ reference, subjects, controlMs, ...run }: RawMeasurement): Measurement {
-  const { seed, stopReason } = run;
+  const { openings, stopReason } = run;
   const referenceMs = subjects.find(({ name }) => name === reference)?.samplesMs;
   if (!referenceMs) throw internal(`no subject is named ${reference}`);
-  const control = pairedSpeedup(referenceMs, controlMs, { seed });
+  const control = pairedSpeedup(referenceMs, controlMs, openings);
   return {
     ...run,
     reference,
     subjects: subjects.map((series) => ({
       ...series,
-      latencyMs: latencyOf(series.samplesMs, seed),
-      speedup: series.name === reference ? null : pairedSpeedup(referenceMs, series.samplesMs, { seed }),
+      latencyMs: latencyOf(series.samplesMs, openings),
+      speedup: series.name === reference ? null : pairedSpeedup(referenceMs, series.samplesMs, openings),
     })),
     control: { samplesMs: controlMs, speedup: control, valid: coversOne(control) },
     rounds: referenceMs.length,
@@ -185,21 +229,33 @@ export function measurementOf({ reference, subjects, controlMs, ...run }: RawMea
   };
 }
 
-/** One sample of each lane in the order given, milliseconds per run; undefined when interrupted. */
-async function timeRound(
-  order: readonly Lane[],
-  round: number,
-  now: () => number,
-  signal: AbortSignal | undefined,
-): Promise<number[] | undefined> {
-  // Lets signals and timers in, also when no run ever leaves the microtask queue.
-  await turn();
-  const times: number[] = [];
-  for (const { subject, runsPerSample } of order) {
+/** Undefined when interrupted: a terminal's Ctrl-C also reaches a process that is only just starting. */
+async function openUnlessAborted({ open, signal }: Settings, order: readonly Lane[]): Promise<Opening | undefined> {
+  if (signal?.aborted) return undefined;
+  try {
+    return await open(order.map(({ name }) => name));
+  } catch (error) {
     if (signal?.aborted) return undefined;
-    let total = 0;
-    for (let run = 0; run < runsPerSample; run++) total += await timeOf(subject, round, now);
-    times.push(total / runsPerSample);
+    throw error;
   }
-  return times;
+}
+
+function leastWarmUp({ warmUpSeconds, warmUpRuns, progress }: Settings, plan: RoundPlan | undefined) {
+  if (!plan) return { seconds: warmUpSeconds, runs: warmUpRuns, onDone: (count: number) => progress.update(count) };
+  return { seconds: Math.min(LATER_SECONDS, warmUpSeconds), runs: Math.min(LATER_RUNS, warmUpRuns) };
+}
+
+/** @param openSeconds of an opening, without its warm-up */
+function planOf(
+  order: readonly Lane[],
+  warm: readonly WarmUp[],
+  { budgetSeconds, minOpenings, roundsPerOpening }: Settings,
+  openSeconds: number,
+): RoundPlan {
+  const roundSeconds = warm.reduce((sum, { runMs, runsPerSample }) => sum + (runMs * (1 + runsPerSample)) / 1000, 0);
+  const fitting = Math.floor((budgetSeconds / minOpenings - openSeconds) / roundSeconds);
+  return {
+    runsPerSample: new Map(order.map(({ name }, i) => [name, (warm[i] as WarmUp).runsPerSample])),
+    rounds: Math.max(MIN_ROUNDS, Math.min(roundsPerOpening, fitting)),
+  };
 }

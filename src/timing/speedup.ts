@@ -1,12 +1,12 @@
 /** How much faster one subject is than another, from latencies that were measured in pairs. */
-import { quantileIntervals, type BootstrapOptions } from './bootstrap.ts';
+import { logInterval } from './sections.ts';
 import { median, type Interval } from './statistics.ts';
 
 /** Reference time over subject time: above 1 the subject is faster. */
 export interface Speedup {
   /** exp of the median of the paired log-ratios. */
   readonly ratio: number;
-  /** 95 % bootstrap interval; `null` with too few pairs for one. */
+  /** 95 % interval over openings; `null` with too few of them. */
   readonly ci95: Interval | null;
 }
 
@@ -15,17 +15,19 @@ export type Verdict = 'faster' | 'slower' | 'not distinguishable';
 /** An effect smaller than this is noise of a shared machine, whatever its interval says (2 %). */
 export const NOISE_THRESHOLD = 0.02;
 
-/** The speed-up from one pair of latencies per round, in time order and in the same unit. */
+/**
+ * The speed-up from one pair of latencies per round, in time order and in the same unit.
+ * @param openings rounds of each opening
+ */
 export function pairedSpeedup(
   reference: readonly number[],
   subject: readonly number[],
-  options: BootstrapOptions,
+  openings: readonly number[],
 ): Speedup {
-  const logRatios = reference.map((time, round) => Math.log(time / (subject[round] as number)));
-  const [interval] = quantileIntervals(logRatios, [0.5], options);
+  const ratios = reference.map((time, round) => time / (subject[round] as number));
   return {
-    ratio: Math.exp(median(logRatios)),
-    ci95: interval ? [Math.exp(interval[0]), Math.exp(interval[1])] : null,
+    ratio: Math.exp(median(ratios.map(Math.log))),
+    ci95: logInterval(ratios, openings, median),
   };
 }
 

@@ -11,38 +11,41 @@ export interface WarmUpOptions {
 
 export interface WarmUp {
   readonly firstInferenceMs: number;
+  /** Median. */
+  readonly runMs: number;
   readonly runsPerSample: number;
 }
 
 /** A sample shorter than this (milliseconds) would measure the clock and the call. */
 const MIN_SAMPLE_MS = 1;
 
-interface Timed {
-  run(round?: number): Promise<number | void>;
-}
+/**
+ * One run of what is measured. It may give the milliseconds it took where it knows them better than the clock around it.
+ * @param round the same for all subjects of a round, so that work that varies can be the same for all
+ */
+export type Run = (round: number) => Promise<number | void>;
 
 /** Milliseconds of one run: what it says itself, or what passes on the clock. */
-export async function timeOf(subject: Timed, round: number, now: () => number): Promise<number> {
+export async function timeOf(run: Run, round: number, now: () => number): Promise<number> {
   const begin = now();
-  const own = await subject.run(round);
+  const own = await run(round);
   return own ?? now() - begin;
 }
 
 /** Runs until both the time and the number of runs are reached; undefined when interrupted. */
-export async function warmUp(
-  subject: Timed,
-  { seconds, runs, signal, now }: WarmUpOptions,
-): Promise<WarmUp | undefined> {
+export async function warmUp(run: Run, { seconds, runs, signal, now }: WarmUpOptions): Promise<WarmUp | undefined> {
   const begin = now();
   const times: number[] = [];
   do {
     // Lets signals and timers in, also when no run ever leaves the microtask queue.
     await turn();
     if (signal?.aborted) return undefined;
-    times.push(await timeOf(subject, times.length, now));
+    times.push(await timeOf(run, times.length, now));
   } while (times.length < runs || now() - begin < seconds * 1000);
+  const runMs = median(times);
   return {
     firstInferenceMs: times[0] as number,
-    runsPerSample: Math.max(1, Math.ceil(MIN_SAMPLE_MS / median(times))),
+    runMs,
+    runsPerSample: Math.max(1, Math.ceil(MIN_SAMPLE_MS / runMs)),
   };
 }

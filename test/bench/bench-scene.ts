@@ -60,6 +60,7 @@ export function useBenchScene(
         engine: scene.engine,
         length,
         seconds,
+        openings: 3,
         coldStarts: 0,
         ...options,
       }),

@@ -21,7 +21,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true }));
 
 const bench = (words: readonly string[], options?: RunOptions) => runKdx(['bench', ...words], options);
-const short = ['--seconds', '0.3', '--length', '16', '--cold-starts', '1'];
+const short = ['--seconds', '0.3', '--openings', '3', '--length', '16', '--cold-starts', '1'];
 
 test('--json prints the contract and nothing else', async () => {
   const out = join(folder, 'out');
@@ -38,6 +38,7 @@ test('--json prints the contract and nothing else', async () => {
   for (const key of ['compressionRatio', 'retention', 'agreement'] as const)
     assert.equal(typeof student![key], 'number');
   assert.ok(student!.speedup.ratio > 0 && student!.speedup.ci95!.length === 2);
+  assert.ok(report.openings.length >= 3 && report.openings.every((rounds) => rounds >= 5));
   assert.equal(report.environment.onnxruntime, '1.30.0');
   assert.deepEqual(JSON.parse(await readFile(join(out, 'bench.json'), 'utf8')), report);
 });
@@ -82,7 +83,7 @@ test('lists and percentages are read, and what is wrong in one is named', async 
 });
 
 test('a regression against the baseline ends with code 3, after the whole result', async () => {
-  const quick = ['--seconds', '0.3', '--length', '16,natural', '--cold-starts', '0'];
+  const quick = ['--seconds', '0.3', '--openings', '3', '--length', '16,natural', '--cold-starts', '0'];
   const first = await bench([...models, ...quick, '--json']);
   assert.equal(first.code, 0, first.stderr);
   const report = JSON.parse(first.stdout) as BenchReport;

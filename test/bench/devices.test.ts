@@ -22,7 +22,7 @@ test('cpu and webgpu: the same models on each', { skip }, async (t) => {
   const dir = await temporaryFolder(t);
   await writeFile(join(dir, 'tiny.json'), JSON.stringify(config));
   const model = `config:${join(dir, 'tiny.json')}`;
-  const shape = ['--length', '8', '--seconds', '0.1', '--cold-starts', '1'];
+  const shape = ['--length', '8', '--seconds', '0.1', '--openings', '3', '--cold-starts', '1'];
   const args = ['bench', '--teacher', model, '--student', model, '--device', 'webgpu,cpu', ...shape];
   const { result, text } = await runCommand(args);
   assert.equal(text, '');

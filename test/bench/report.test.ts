@@ -16,10 +16,17 @@ const coldStart: ColdStart = { totalMs: 320, phasesMs, memoryBytes, samples: [{ 
 async function parts(overrides: Partial<ReportParts> = {}): Promise<ReportParts> {
   const machine = new Simulation();
   const normal = gaussian(2);
-  const subject = (name: string, ms: number) => machine.subject(name, () => ms * Math.exp(0.01 * normal()));
+  const duration = (ms: number) => () => ms * Math.exp(0.01 * normal());
+  const durations = {
+    'bert-base': duration(250),
+    tiny: duration(10),
+    twin: duration(250),
+    wide: duration(500),
+  };
   const measurement = await measure({
-    subjects: [subject('bert-base', 250), subject('tiny', 10), subject('twin', 250), subject('wide', 500)],
+    names: Object.keys(durations),
     reference: 'bert-base',
+    open: machine.opener(durations),
     seed: 1,
     warmUpSeconds: 0,
     now: machine.now,
@@ -140,7 +147,10 @@ test('the table has the teacher first, fits 80 columns and says "faster" only wh
     `wide: x(1\\.9|2\\.0)\\d slower ${interval}, x7\\.63 smaller, ${kept} 50\\.0 %`,
   ])
     assert.match(text, new RegExp(expected));
-  assert.match(text, /cpu, 1 thread, batch 2, length 128; 20 rounds in .* target half-width reached/);
+  assert.match(
+    text,
+    /cpu, 1 thread, batch 2, length 128; 30 rounds, the models opened anew 6 times, in .* target half-width reached/,
+  );
 });
 
 test('an invalid control silences every claim', async () => {
@@ -152,7 +162,7 @@ test('an invalid control silences every claim', async () => {
   assert.match(text.replace(/\s+/g, ' '), /THE RUN IS INVALID/);
 });
 
-test('too few rounds claim no speed, a small teacher metric no retention, a larger student its size', async () => {
+test('too few openings claim no speed, a small teacher metric no retention, a larger student its size', async () => {
   const given = await parts();
   const [tiny] = given.students;
   const few = withMeasurement(given, ({ subjects }) => ({
@@ -167,7 +177,10 @@ test('too few rounds claim no speed, a small teacher metric no retention, a larg
     students: [{ ...tiny!, bytes: 876e6, metric: { name: 'matthews', value: 0.1, ci95: null } }],
   });
   assert.equal(report.students[0]!.retention, null);
-  assert.match(reportTable(report), /^tiny: speed not known \(too few rounds\), x2\.00 larger, agrees on 95\.0 %$/m);
+  assert.match(
+    reportTable(report),
+    /^tiny: speed not known \(opened too few times\), x2\.00 larger, agrees on 95\.0 %$/m,
+  );
 });
 
 test('an interrupted run is marked, whichever stage was stopped', async () => {

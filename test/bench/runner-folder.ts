@@ -34,7 +34,7 @@ export async function exportTo(
   options: Partial<RunnerOptions> = {},
 ): ReturnType<typeof exportRunner> {
   const grid = { batch: [1], length: [16], threads: [1] };
-  return exportRunner({ teacher, students: [student], grid, seconds: 0.2, seed: 7, folder, ...options });
+  return exportRunner({ teacher, students: [student], grid, seconds: 0.2, openings: 3, seed: 7, folder, ...options });
 }
 
 export interface ThereOptions extends RunOptions {

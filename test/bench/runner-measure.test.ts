@@ -9,20 +9,40 @@ interface Series {
   readonly samplesMs: readonly number[];
 }
 
+interface Subject {
+  readonly lane: number;
+  run(round: number): Promise<unknown>;
+}
+
+interface Request {
+  readonly number: number;
+}
+
 interface Loop {
   measure(
-    subjects: readonly { run(round: number): Promise<unknown> }[],
+    models: number,
     settings: object,
+    open: (request: Request) => Promise<unknown>,
     surroundings: object,
-  ): Promise<{ models: Series[]; controlMs: number[]; seconds: number; stopReason: string }>;
+  ): Promise<{ models: Series[]; controlMs: number[]; openings: number[]; seconds: number; stopReason: string }>;
+  measureOpening(
+    subjects: readonly Subject[],
+    openMs: number,
+    settings: object,
+    request: Request,
+    surroundings: object,
+  ): Promise<unknown>;
+  openingOrder(models: number, seed: number, opening: number): number[];
   clockGranularity(now: () => number): number;
   median(values: readonly number[]): number;
 }
 
 const scripts = new URL('../../plugins/bench/runner/', import.meta.url);
-const { measure, clockGranularity, median } = (await import(new URL('measure.js', scripts).href)) as Loop;
+const { measure, measureOpening, openingOrder, clockGranularity, median } = (await import(
+  new URL('measure.js', scripts).href
+)) as Loop;
 const { openSubjects } = (await import(new URL('sessions.js', scripts).href)) as {
-  openSubjects(...parts: unknown[]): Promise<{ run(round: number): Promise<unknown> }[]>;
+  openSubjects(...parts: unknown[]): Promise<Subject[]>;
 };
 
 class Tensor {
@@ -33,43 +53,53 @@ class Tensor {
 }
 const { sha256 } = (await import(new URL('sha256.js', scripts).href)) as { sha256(bytes: Uint8Array): string };
 
-const settings = { seed: 1, seconds: 1, minRounds: 20, maxRounds: 1000, warmUpSeconds: 0.1, warmUpRuns: 10 };
+const settings = {
+  ...{ seed: 1, seconds: 1, minOpenings: 6, roundsPerOpening: 20, minRounds: 5, maxRounds: 1000 },
+  ...{ warmUpSeconds: 0.1, warmUpRuns: 10 },
+};
 
 interface Simulated {
-  /** Milliseconds of a run by its number from 0. */
+  /** Milliseconds of a run by its number in an opening from 0. */
   readonly times: readonly ((run: number) => number)[];
   readonly settings?: Partial<typeof settings>;
   /** Of the clock that is read. */
   readonly granularityMs?: number;
+  readonly openMs?: number;
   /** Total number of runs after which it is stopped. */
   readonly stopAfter?: number;
 }
 
-/** @returns the result, which subject ran with which round, in order, and the progress of the rounds */
-async function simulate({ times, granularityMs = 1e-6, stopAfter = Infinity, ...more }: Simulated) {
+interface Ran {
+  readonly opening: number;
+  readonly lane: number;
+  readonly round: number;
+}
+
+/** @returns the result, what ran in which opening with which round, in order, and the progress */
+async function simulate({ times, granularityMs = 1e-6, openMs = 0, stopAfter = Infinity, ...more }: Simulated) {
   let clock = 0;
-  const log: { subject: number; round: number }[] = [];
+  const log: Ran[] = [];
   const progress: number[] = [];
-  const subjects = times.map((time, subject) => {
-    let runs = 0;
-    return {
-      run: async (round: number) => {
-        log.push({ subject, round });
-        clock += time(runs++);
-      },
-    };
-  });
-  const result = await measure(
-    subjects,
-    { ...settings, ...more.settings },
-    {
-      now: () => Math.floor(clock / granularityMs) * granularityMs,
-      granularityMs,
-      turn: async () => undefined,
-      isStopped: () => log.length >= stopAfter,
-      onProgress: (stage: string, done: number, total: number) => stage === 'measure' && progress.push(done / total),
-    },
-  );
+  const own = { ...settings, ...more.settings };
+  const now = () => Math.floor(clock / granularityMs) * granularityMs;
+  const isStopped = () => log.length >= stopAfter;
+  const open = (request: Request) => {
+    clock += openMs;
+    const subjects = openingOrder(times.length, own.seed, request.number).map((lane): Subject => {
+      let runs = 0;
+      return {
+        lane,
+        run: async (round) => {
+          log.push({ opening: request.number, lane, round });
+          clock += times[lane % times.length]!(runs++);
+        },
+      };
+    });
+    const surroundings = { now, granularityMs, turn: async () => undefined, isStopped };
+    return measureOpening(subjects, openMs, own, request, surroundings);
+  };
+  const onProgress = (share: number) => progress.push(share);
+  const result = await measure(times.length, own, open, { now, isStopped, onProgress });
   return { result, log, progress };
 }
 
@@ -81,36 +111,56 @@ test('the first run is apart, warm-up takes its time and its runs, and samples a
     values.every((value) => Math.abs(value - expected) < 1e-4);
   assert.ok(near(teacher!.samplesMs, 4) && near(student!.samplesMs, 2) && near(result.controlMs, 4));
   assert.deepEqual([teacher!.runsPerSample, student!.runsPerSample], [1, 1]);
-  // 50 ms and 4 ms a run up to 100 ms; 2 ms a run up to 100 ms.
-  const rounds = result.controlMs.length;
-  const runsOf = (subject: number) => log.filter((entry) => entry.subject === subject).length;
-  assert.deepEqual([runsOf(0) - 2 * rounds, runsOf(1) - rounds], [14, 50]);
-  // A round takes 10 ms.
-  assert.deepEqual([rounds, result.stopReason], [100, 'time budget used']);
+  const warmUpsOf = (opening: number) =>
+    [0, 1, 2].map(
+      (lane) =>
+        log.filter((entry) => entry.opening === opening && entry.lane === lane).length - 2 * result.openings[opening]!,
+    );
+  // 50 ms and 4 ms a run up to 100 ms, 2 ms a run up to 100 ms, and the control; later up to 50 ms, three runs or more.
+  assert.deepEqual(
+    [warmUpsOf(0), warmUpsOf(1)],
+    [
+      [14, 50, 14],
+      [4, 25, 4],
+    ],
+  );
+  // A round takes 20 ms: of the second, a sixth is eight of them.
+  assert.deepEqual([result.openings, result.stopReason], [[8, 8, 8, 8, 8, 8], 'time budget used']);
 });
 
-test('rounds are in random order, which the seed decides, and every subject is in each of them', async () => {
-  const orders = async (seed: number) => {
-    const { log, result } = await simulate({ times: [() => 4, () => 2, () => 1], settings: { seed } });
-    const rounds = result.controlMs.length;
-    const measured = log.slice(-4 * rounds);
-    return Array.from({ length: rounds }, (_, i) => {
-      const round = measured.slice(4 * i, 4 * i + 4);
-      assert.ok(round.every((entry) => entry.round === i));
-      return round.map(({ subject }) => subject).join('');
+test('openings are in random order, and their rounds, which the seed decides; samples are hot', async () => {
+  const ordersOf = async (seed: number) => {
+    const { log, result } = await simulate({ times: [() => 4, () => 2, () => 1], settings: { seed, seconds: 10 } });
+    return result.openings.map((rounds, opening) => {
+      const runs = log.filter((entry) => entry.opening === opening);
+      const first = [...new Set(runs.map(({ lane }) => lane))].join('');
+      const measured = runs.slice(-8 * rounds);
+      const orders = Array.from({ length: rounds }, (_, i) => {
+        const round = measured.slice(8 * i, 8 * i + 8);
+        assert.ok(round.every((entry) => entry.round === 20 * opening + i));
+        const samples = round.filter((_, run) => run % 2 === 1).map(({ lane }) => lane);
+        assert.deepEqual(
+          samples,
+          round.filter((_, run) => run % 2 === 0).map(({ lane }) => lane),
+        );
+        return samples.join('');
+      });
+      return { first, orders };
     });
   };
-  const [one, again, other] = [await orders(1), await orders(1), await orders(2)];
+  const [one, again, other] = [await ordersOf(1), await ordersOf(1), await ordersOf(2)];
   assert.deepEqual(one, again);
   assert.notDeepEqual(one, other);
-  assert.ok(one.every((order) => [...order].sort().join('') === '0012'));
-  assert.equal(new Set(one).size, 12, 'all orders of four, two of them alike, occur');
+  const rounds = one.flatMap(({ orders }) => orders);
+  assert.ok([...rounds, ...one.map(({ first }) => first)].every((order) => [...order].sort().join('') === '0123'));
+  assert.equal(new Set(rounds).size, 24, 'all orders occur');
+  assert.ok(new Set(one.map(({ first }) => first)).size > 10);
 });
 
 test('on a coarse clock a sample is as many runs as 100 steps take, also when a run was held up', async () => {
   for (const granularityMs of [0.1, 1]) {
     const heldUp = (run: number) => (run === 2 ? 500 : 0.3);
-    const { result } = await simulate({ times: [heldUp, () => 0.04], granularityMs, settings: { minRounds: 40 } });
+    const { result } = await simulate({ times: [heldUp, () => 0.04], granularityMs });
     for (const [i, ms] of [0.3, 0.04].entries()) {
       const { runsPerSample, samplesMs } = result.models[i]!;
       assert.ok(runsPerSample * ms >= 99 * granularityMs, `${runsPerSample} runs of ${ms} ms`);
@@ -122,10 +172,11 @@ test('on a coarse clock a sample is as many runs as 100 steps take, also when a 
 
 test('the least and the largest number of rounds, whatever the time', async () => {
   const few = await simulate({ times: [() => 500, () => 500] });
-  assert.deepEqual([few.result.controlMs.length, few.result.stopReason], [20, 'time budget used']);
+  assert.deepEqual([few.result.openings, few.result.stopReason], [[5, 5, 5, 5, 5, 5], 'time budget used']);
+  const slow = await simulate({ times: [() => 2, () => 2], openMs: 100 });
+  assert.equal(slow.result.openings[0], 5);
   const many = await simulate({ times: [() => 2, () => 2], settings: { maxRounds: 30, seconds: 100 } });
-  assert.deepEqual([many.result.controlMs.length, many.result.stopReason], [30, 'round limit reached']);
-  assert.ok(Math.abs(many.result.seconds - 0.18) < 1e-3);
+  assert.deepEqual([many.result.openings, many.result.stopReason], [[20, 10], 'round limit reached']);
 });
 
 test('progress goes from 0 to 1, also without a time', async () => {
@@ -138,16 +189,16 @@ test('progress goes from 0 to 1, also without a time', async () => {
 
 test('stopped: whole rounds are kept, and none when it comes in the warm-up', async () => {
   const times = [() => 10, () => 10];
-  const { result, log } = await simulate({ times, stopAfter: 40 });
-  const { models, controlMs, stopReason } = result;
-  assert.deepEqual([log.length, stopReason], [40, 'interrupted']);
-  // 10 runs of each warm up; 20 are left, three to a round.
-  assert.deepEqual([controlMs.length, ...models.map(({ samplesMs }) => samplesMs.length)], [6, 6, 6]);
+  // 30 runs warm up and five rounds of six follow; then 15 runs again, and two rounds and a half.
+  const { result, log } = await simulate({ times, stopAfter: 60 + 15 + 14 });
+  const { models, controlMs, openings, stopReason } = result;
+  assert.deepEqual([log.length, stopReason, openings], [89, 'interrupted', [5, 2]]);
+  assert.deepEqual([controlMs.length, ...models.map(({ samplesMs }) => samplesMs.length)], [7, 7, 7]);
   const early = await simulate({ times, stopAfter: 3 });
   assert.deepEqual([early.result.controlMs, early.result.stopReason], [[], 'interrupted']);
 });
 
-test('inputs take turns run by run; those of natural lengths are the same for all models in a round', async () => {
+test('inputs take turns run by run, those of natural lengths are the same for all in a round; the teacher opens twice', async () => {
   const read = async (length: number | 'natural') => {
     const plan = {
       cells: [{ scenario: { length } }],
@@ -161,7 +212,7 @@ test('inputs take turns run by run; those of natural lengths are the same for al
       log.push(seen);
       return { run: async ({ input_ids }: { input_ids: Tensor }) => seen.push(input_ids.data[0]) };
     };
-    const subjects = await openSubjects({ Tensor }, plan, { tensors, cells: [[turns, turns]] }, 0, create);
+    const subjects = await openSubjects({ Tensor }, plan, { tensors, cells: [[turns, turns]] }, 0, [2, 1], create);
     for (const [round, subject] of [
       [0, 0],
       [0, 1],

@@ -92,8 +92,8 @@ test('served by serve.mjs it measures with one and two threads, and its file bec
   assert.match(environment.userAgent!, /Chrome\/\d+/);
   assert.equal(environment.crossOriginIsolated, true);
   assert.deepEqual([cells.map(({ cell }) => cell), skipped], [[0, 1], []]);
-  for (const { models: series, controlMs } of cells) {
-    assert.ok(controlMs.length >= 20);
+  for (const { models: series, controlMs, openings } of cells) {
+    assert.ok(openings.length >= 3);
     assert.ok(series.every(({ samplesMs }) => samplesMs.length === controlMs.length));
   }
   const report = await reportOfImports([file]);
@@ -128,7 +128,7 @@ test('served by serve.mjs it measures with one and two threads, and its file bec
 test('WebGPU, without a graphics card, too', { skip }, async (t) => {
   const { page, events } = await openPage(t, await serve(t));
   if (await page.isHidden('#webgpu')) return t.skip('this Chromium has no adapter, not even in software');
-  await withSettings(page, { seconds: 0, minRounds: 6, warmUpSeconds: 0, warmUpRuns: 2 });
+  await withSettings(page, { seconds: 0, minRounds: 2, warmUpSeconds: 0, warmUpRuns: 2 });
   await page.check('input[value=webgpu]');
   const file = join(models.dir, 'webgpu.json');
   await measured(page, file);

@@ -4,10 +4,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { startStopwatch, type Stopwatch, type TimedModel } from '../../plugins/bench/src/index.ts';
+import { startStopwatch, type TimedModel } from '../../plugins/bench/src/index.ts';
 import { KdxError } from '../../src/errors/index.ts';
 import { modelOf, tensorOf } from '../../src/graph/index.ts';
 import { writeModel } from '../../src/onnx/index.ts';
+import type { Opening } from '../../src/timing/index.ts';
 
 let folder: string;
 let file: string;
@@ -37,7 +38,7 @@ const failed = (message: RegExp) => (error: unknown) => {
 
 async function using(
   models: readonly TimedModel[],
-  use: (stopwatch: Stopwatch) => Promise<void>,
+  use: (opening: Opening) => Promise<void>,
   pairInputs = false,
 ): Promise<void> {
   const stopwatch = await startStopwatch(
@@ -47,7 +48,7 @@ async function using(
   try {
     await use(stopwatch);
   } finally {
-    stopwatch.close();
+    await stopwatch.close();
   }
 }
 
@@ -55,15 +56,12 @@ test('a run gives its own milliseconds, less than the way there and back', async
   const feeds = [feed(0, 1), feed(3)];
   await using(
     ['a', 'b'].map((name) => ({ name, file, feeds })),
-    async ({ subjects }) => {
-      assert.deepEqual(
-        subjects.map(({ name }) => name),
-        ['a', 'b'],
-      );
-      for (let run = 0; run < 4; run++)
-        for (const subject of subjects) {
+    async ({ runs }) => {
+      assert.equal(runs.length, 2);
+      for (let round = 0; round < 4; round++)
+        for (const run of runs) {
           const begin = performance.now();
-          const ms = await subject.run();
+          const ms = await run(round);
           assert.ok(typeof ms === 'number' && ms > 0 && ms < performance.now() - begin);
         }
     },
@@ -71,20 +69,20 @@ test('a run gives its own milliseconds, less than the way there and back', async
 });
 
 test('inputs take turns: the second of two is out of range', async () => {
-  await using([{ name: 'gather', file, feeds: [feed(0), feed(9)] }], async ({ subjects: [subject] }) => {
-    await subject!.run();
-    await assert.rejects(subject!.run(), failed(/^gather cannot be run: .*(out of|bounds|range)/s));
-    await subject!.run();
+  await using([{ name: 'gather', file, feeds: [feed(0), feed(9)] }], async ({ runs: [run] }) => {
+    await run!(0);
+    await assert.rejects(run!(0), failed(/^gather cannot be run: .*(out of|bounds|range)/s));
+    await run!(0);
   });
 });
 
 test('paired inputs are those of the round, however often a model ran before', async () => {
-  const run = async ({ subjects: [subject] }: Stopwatch) => {
-    for (const round of [0, 0, 2, 4]) await subject!.run(round);
-    for (const round of [1, 3]) await assert.rejects(subject!.run(round), failed(/gather cannot be run/));
-    await subject!.run(0);
+  const use = async ({ runs: [run] }: Opening) => {
+    for (const round of [0, 0, 2, 4]) await run!(round);
+    for (const round of [1, 3]) await assert.rejects(run!(round), failed(/gather cannot be run/));
+    await run!(0);
   };
-  await using([{ name: 'gather', file, feeds: [feed(0), feed(9)] }], run, true);
+  await using([{ name: 'gather', file, feeds: [feed(0), feed(9)] }], use, true);
 });
 
 test('a file that is no model is named with the reason', async () => {
@@ -96,6 +94,6 @@ test('a file that is no model is named with the reason', async () => {
 
 test('when the process ends, the run at hand fails', async () => {
   const stopwatch = await startStopwatch([{ name: 'gather', file, feeds: [feed(0)] }]);
-  stopwatch.close();
-  await assert.rejects(stopwatch.subjects[0]!.run(), failed(/its process ended/));
+  await stopwatch.close();
+  await assert.rejects(stopwatch.runs[0]!(0), failed(/its process ended/));
 });

@@ -21,7 +21,7 @@ import { encodeExamples, loadTaskData, randomStream, type EncodedExamples } from
 import { openEngine } from '../../src/engine/index.ts';
 import { plainPlan } from '../../src/nn/index.ts';
 import { silentProgress } from '../../src/progress/index.ts';
-import { quantileIntervals } from '../../src/timing/index.ts';
+import { medianInterval } from '../../src/timing/index.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -123,7 +123,7 @@ try {
 const ratios = rates.kdx.map((rate, i) => rate / (rates.torch[i] as number));
 const text = (values: readonly number[]) => {
   const sorted = [...values].sort((a, b) => a - b);
-  const [interval] = quantileIntervals(values, [0.5], { seed: 0 });
+  const interval = medianInterval(values, { seed: 0 });
   return `${sorted[values.length >> 1]!.toFixed(2)} [${interval!.map((value) => value.toFixed(2)).join(', ')}]`;
 };
 console.log(`kdx     examples/s ${text(rates.kdx)}`);

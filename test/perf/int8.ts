@@ -86,28 +86,26 @@ try {
     const feeds = measurementInputs(source.tokenizer, { texts: sentences, batch: 1, length, seed: 0 });
     const sessionOptions = { intraOpNumThreads: threads, interOpNumThreads: 1, executionMode: 'sequential' };
     const models = Object.entries(paths).map(([name, file]) => ({ name, file, feeds, sessionOptions }));
-    const stopwatch = await startStopwatch(models);
-    try {
-      const { subjects, control, rounds } = await measure({
-        subjects: stopwatch.subjects,
-        reference,
-        seed: 0,
-        budgetSeconds: Number(flags.seconds),
-        minRounds: 100,
-        targetHalfWidth: 0.01,
-      });
-      console.log(`\nagainst ${reference}: length ${length}, ${threads} thread(s), ${rounds} rounds`);
-      for (const { name, latencyMs, speedup } of subjects)
-        console.log(
-          `  ${name}: ${latencyMs.p50.toFixed(2)} ms` +
-            (speedup
-              ? `, x${speedup.ratio.toFixed(3)} as fast [${speedup.ci95?.map((x) => x.toFixed(3)).join(', ')}]`
-              : ''),
-        );
-      console.log(`  control: x${control.speedup.ratio.toFixed(3)}${control.valid ? '' : ', INVALID RUN'}`);
-    } finally {
-      stopwatch.close();
-    }
+    const { subjects, control, rounds, openings } = await measure({
+      names: Object.keys(paths),
+      reference,
+      open: (names) => startStopwatch(names.map((name) => models.find((model) => model.name === name)!)),
+      seed: 0,
+      budgetSeconds: Number(flags.seconds),
+      targetRounds: 200,
+      targetHalfWidth: 0.01,
+    });
+    console.log(
+      `\nagainst ${reference}: length ${length}, ${threads} thread(s), ${rounds} rounds in ${openings.length} processes`,
+    );
+    for (const { name, latencyMs, speedup } of subjects)
+      console.log(
+        `  ${name}: ${latencyMs.p50.toFixed(2)} ms` +
+          (speedup
+            ? `, x${speedup.ratio.toFixed(3)} as fast [${speedup.ci95?.map((x) => x.toFixed(3)).join(', ')}]`
+            : ''),
+      );
+    console.log(`  control: x${control.speedup.ratio.toFixed(3)}${control.valid ? '' : ', INVALID RUN'}`);
   }
 } finally {
   await engine.close();

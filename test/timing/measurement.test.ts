@@ -1,43 +1,75 @@
-/** The measuring loop on a fake clock: warm-up, interleaving, pairing, stopping, interruption. */
+/** The measuring loop on a fake clock: openings, warm-up, interleaving, pairing, stopping, interruption. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Progress } from 'kdx/progress';
-import { measure } from '../../src/timing/measurement.ts';
+import { measure, type MeasurementOptions } from '../../src/timing/measurement.ts';
 import { gaussian, Simulation } from './simulation.ts';
 
 const quick = { warmUpSeconds: 0, warmUpRuns: 1, budgetSeconds: 10, seed: 1 };
 
+type Durations = Parameters<Simulation['opener']>[0];
+
+/** The first one is the reference. */
+function measureOn(machine: Simulation, durations: Durations, options: Partial<MeasurementOptions> = {}) {
+  const names = Object.keys(durations);
+  const open = machine.opener(durations);
+  return measure({ ...quick, names, reference: names[0]!, open, now: machine.now, ...options });
+}
+
+const near = (actual: number, expected: number): void =>
+  assert.ok(Math.abs(actual / expected - 1) < 1e-9, `${actual}, expected ${expected}`);
+
 test('constant times give the exact ratio, and the control exactly 1', async () => {
   const machine = new Simulation();
-  const subjects = [machine.subject('slow', () => 30), machine.subject('fast', () => 6)];
-  const result = await measure({ ...quick, subjects, reference: 'slow', now: machine.now });
+  const result = await measureOn(machine, { slow: () => 30, fast: () => 6 }, { budgetSeconds: 20 });
   const [slow, fast] = result.subjects;
   assert.equal(slow!.speedup, null);
-  assert.ok(Math.abs(fast!.speedup!.ratio - 5) < 1e-12);
+  near(fast!.speedup!.ratio, 5);
   assert.equal(slow!.latencyMs.p50, 30);
   assert.equal(fast!.latencyMs.p90, 6);
   assert.deepEqual(result.control.speedup, { ratio: 1, ci95: [1, 1] });
   assert.equal(result.control.valid, true);
   assert.equal(result.stopReason, 'target half-width reached');
-  assert.equal(result.rounds, 20);
+  assert.deepEqual([result.rounds, result.openings], [120, [20, 20, 20, 20, 20, 20]]);
   assert.equal(result.partial, false);
-  assert.ok(Math.abs(result.seconds - (20 * (30 + 30 + 6)) / 1000) < 1e-9);
+  // Each sample follows an untimed run; the first warm-up is not counted.
+  near(result.seconds, (6 * 20 * 2 * (30 + 30 + 6) + 5 * (30 + 30 + 6)) / 1000);
 });
 
-test('each round runs every subject once and the reference twice, in an order that changes', async () => {
+test('every opening opens all subjects, the reference twice, in an order that changes, and closes them', async () => {
   const machine = new Simulation();
-  const names = ['a', 'b', 'c'];
-  const subjects = names.map((name) => machine.subject(name, () => 5));
-  const result = await measure({ ...quick, subjects, reference: 'a', now: machine.now });
-  const rounds = machine.log.slice(names.length);
-  assert.equal(rounds.length, 4 * result.rounds);
+  const result = await measureOn(
+    machine,
+    { a: () => 5, b: () => 5, c: () => 5 },
+    { targetRounds: 400, budgetSeconds: 100 },
+  );
+  assert.equal(machine.opened.length, 20);
+  assert.equal(result.openings.length, 20);
+  assert.ok(machine.opened.every((names) => [...names].sort().join('') === 'aabc'));
+  assert.ok(new Set(machine.opened.map((names) => names.join(''))).size > 6);
+  assert.equal(machine.isOpen, false);
+});
+
+test('each round samples every subject once and the reference twice, hot, in an order that changes', async () => {
+  const machine = new Simulation();
+  const result = await measureOn(machine, { a: () => 5, b: () => 5, c: () => 5 });
+  const perOpening = machine.log.length / result.openings.length;
   const orders = new Set<string>();
-  for (let i = 0; i < rounds.length; i += 4) {
-    const round = rounds.slice(i, i + 4);
-    assert.deepEqual([...round].sort(), ['a', 'a', 'b', 'c']);
-    orders.add(round.join(''));
+  for (let opening = 0; opening < result.openings.length; opening++) {
+    const runs = machine.log.slice(opening * perOpening, (opening + 1) * perOpening).slice(4);
+    for (let i = 0; i < runs.length; i += 8) {
+      const round = runs.slice(i, i + 8);
+      const samples = round.filter((_, run) => run % 2 === 1);
+      assert.deepEqual(
+        samples,
+        round.filter((_, run) => run % 2 === 0),
+        'each follows a run of its own',
+      );
+      assert.deepEqual([...samples].sort(), ['a', 'a', 'b', 'c']);
+      orders.add(samples.join(''));
+    }
   }
-  assert.ok(orders.size > 6, `${orders.size} of 12 orders seen in 20 rounds`);
+  assert.equal(orders.size, 12);
   for (const { samplesMs } of result.subjects) assert.equal(samplesMs.length, result.rounds);
   assert.equal(result.control.samplesMs.length, result.rounds);
 });
@@ -45,8 +77,7 @@ test('each round runs every subject once and the reference twice, in an order th
 test('the same seed gives the same order, another seed another', async () => {
   const logOf = async (seed: number): Promise<string> => {
     const machine = new Simulation();
-    const subjects = ['a', 'b', 'c'].map((name) => machine.subject(name, () => 5));
-    await measure({ ...quick, seed, subjects, reference: 'a', now: machine.now });
+    await measureOn(machine, { a: () => 5, b: () => 5, c: () => 5 }, { seed });
     return machine.log.join('');
   };
   assert.equal(await logOf(1), await logOf(1));
@@ -55,28 +86,45 @@ test('the same seed gives the same order, another seed another', async () => {
 
 test('ratios are paired by round: a common slowdown of some rounds does not show', async () => {
   const machine = new Simulation();
-  let runs = 0;
-  // Every third round (of three runs each) is 10 times slower for everybody.
-  const slowRound = (): number => (Math.floor((runs++ - 2) / 3) % 3 === 0 ? 10 : 1);
-  const subjects = [machine.subject('a', () => 20 * slowRound()), machine.subject('b', () => 10 * slowRound())];
-  const result = await measure({ ...quick, subjects, reference: 'a', now: machine.now });
-  assert.ok(new Set(result.subjects[0]!.samplesMs).size > 1);
-  assert.ok(Math.abs(result.subjects[1]!.speedup!.ratio - 2) < 1e-9);
-  assert.ok(result.subjects[1]!.speedup!.ci95!.every((end) => Math.abs(end - 2) < 1e-9));
+  const runsOfRound = 6;
+  // In every third round, everything is 10 times slower; each opening warms up by three runs and makes 20 rounds.
+  const slow = () => {
+    const run = (machine.log.length - 1) % (3 + 20 * runsOfRound);
+    return run >= 3 && Math.floor((run - 3) / runsOfRound) % 3 === 0 ? 10 : 1;
+  };
+  const result = await measureOn(machine, { a: () => 20 * slow(), b: () => 10 * slow() });
+  assert.equal(new Set(result.subjects[0]!.samplesMs).size, 2);
+  near(result.subjects[1]!.speedup!.ratio, 2);
+  for (const end of result.subjects[1]!.speedup!.ci95!) near(end, 2);
 });
 
-test('warm-up lasts for both its time and its runs; the first run is kept apart', async () => {
+test('warm-up lasts for both its time and its runs, later ones are short; first runs are kept apart', async () => {
   const machine = new Simulation();
-  const counts: Record<string, number> = {};
-  const withColdStart = (name: string, cold: number, warm: number) =>
-    machine.subject(name, () => ((counts[name] = (counts[name] ?? 0) + 1) === 1 ? cold : warm));
-  const subjects = [withColdStart('a', 500, 100), withColdStart('b', 90, 10)];
-  const options = { seed: 1, warmUpSeconds: 1, warmUpRuns: 10, now: machine.now };
-  const result = await measure({ ...options, subjects, reference: 'a' });
-  // a: 10 runs take 1.4 s. b: 90 + 91 x 10 ms is the first to reach 1 s.
-  const log = machine.log.join('').replace(/^(a+)(b+).*/, '$1 $2');
-  assert.equal(log.split(' ')[0]!.length, 10);
-  assert.ok(log.split(' ')[1]!.length >= 92);
+  const durations = { a: [500, 100], b: [90, 10] } as const;
+  const open = (names: readonly string[]) => {
+    machine.log.push('|');
+    const runs = names.map((name) => {
+      let count = 0;
+      return machine.run(name, () => durations[name as 'a' | 'b'][Math.min(count++, 1)]!);
+    });
+    return Promise.resolve({ runs, close: () => undefined });
+  };
+  const names = Object.keys(durations);
+  const options = { ...quick, warmUpSeconds: 1, warmUpRuns: 10, now: machine.now };
+  const result = await measure({ ...options, names, reference: 'a', open });
+  const [, first, second] = machine.log.join('').split('|');
+  // The first: 10 runs of a, and of b as many as take 1 s. Later: 3 runs.
+  const warmUps = [first!, second!].map((log, i) => log.slice(0, log.length - 6 * result.openings[i]!));
+  assert.deepEqual(
+    warmUps.map((log) => [
+      [...log].filter((name) => name === 'a').length,
+      [...log].filter((name) => name === 'b').length,
+    ]),
+    [
+      [20, 92],
+      [6, 3],
+    ],
+  );
   assert.deepEqual(
     result.subjects.map(({ firstInferenceMs }) => firstInferenceMs),
     [500, 90],
@@ -86,15 +134,15 @@ test('warm-up lasts for both its time and its runs; the first run is kept apart'
 
 test('runs below a millisecond are batched, and reported per run', async () => {
   const machine = new Simulation();
-  const subjects = [machine.subject('slow', () => 4), machine.subject('fast', () => 0.125)];
-  const result = await measure({ ...quick, warmUpRuns: 5, subjects, reference: 'slow', now: machine.now });
+  const result = await measureOn(machine, { slow: () => 4, fast: () => 0.125 }, { warmUpRuns: 3 });
   assert.deepEqual(
     result.subjects.map(({ runsPerSample }) => runsPerSample),
     [1, 8],
   );
   assert.ok(result.subjects[1]!.samplesMs.every((sample) => Math.abs(sample - 0.125) < 1e-9));
-  assert.equal(machine.log.filter((name) => name === 'fast').length, 5 + 8 * result.rounds);
-  assert.ok(Math.abs(result.subjects[1]!.speedup!.ratio - 32) < 1e-6);
+  const runs = machine.log.filter((name) => name === 'fast').length;
+  assert.equal(runs, 3 * result.openings.length + 9 * result.rounds);
+  near(result.subjects[1]!.speedup!.ratio, 32);
 });
 
 test('noise is measured until the budget is used, calm only until the target is reached', async () => {
@@ -102,121 +150,141 @@ test('noise is measured until the budget is used, calm only until the target is 
     const machine = new Simulation();
     const normal = gaussian(4);
     const noisy = (ms: number) => () => ms * Math.exp(spread * normal());
-    const subjects = [machine.subject('a', noisy(10)), machine.subject('b', noisy(20))];
-    return measure({ ...quick, subjects, reference: 'a', now: machine.now });
+    return measureOn(machine, { a: noisy(10), b: noisy(20) }, { budgetSeconds: 30 });
   };
   const [calm, middling, wild] = [await run(0.01), await run(0.06), await run(0.5)];
   assert.equal(calm.stopReason, 'target half-width reached');
-  assert.equal(calm.rounds, 20);
+  assert.equal(calm.openings.length, 6);
   assert.equal(middling.stopReason, 'target half-width reached');
-  assert.ok(middling.rounds > 40, `${middling.rounds}`);
+  assert.ok(middling.openings.length > 6, `${middling.openings.length}`);
   assert.equal(wild.stopReason, 'time budget used');
-  assert.ok(wild.seconds >= 10 && wild.seconds < 10.5, `${wild.seconds}`);
+  assert.ok(wild.seconds >= 30 && wild.seconds < 32.5, `${wild.seconds}`);
 });
 
-test('the least number of rounds is made even when the budget is too small', async () => {
-  const machine = new Simulation();
-  const normal = gaussian(4);
-  const subjects = [machine.subject('a', () => 1000 * Math.exp(0.3 * normal()))];
-  const result = await measure({
-    ...quick,
-    budgetSeconds: 1,
-    minRounds: 8,
-    subjects,
-    reference: 'a',
-    now: machine.now,
-  });
-  assert.equal(result.rounds, 8);
-  assert.equal(result.stopReason, 'time budget used');
+test('slow subjects make fewer rounds in an opening, and the least number of them whatever the budget', async () => {
+  const roundsOf = async (ms: number, openMs: number) => {
+    const machine = new Simulation();
+    const open = machine.opener({ a: () => ms }, () => 1, openMs);
+    return (await measureOn(machine, { a: () => ms }, { open })).openings;
+  };
+  // 10 s for 6 openings; a round is a run and a sample of the subject and of the control.
+  assert.deepEqual(await roundsOf(1, 0), [20, 20, 20, 20, 20, 20]);
+  assert.deepEqual(await roundsOf(40, 0), [10, 10, 10, 10, 10, 10]);
+  assert.deepEqual(await roundsOf(40, 500), [7, 7, 7, 7, 7, 7]);
+  assert.deepEqual(await roundsOf(4000, 500), [5, 5, 5, 5, 5, 5]);
 });
 
 test('a machine on which the same file differs from itself makes the run invalid', async () => {
-  const controlTurns = await turnsOfControl();
   const machine = new Simulation();
-  let turn = -1;
-  // Turn 0 is the first round's first run; the warm-up is turn -1.
-  const subject = machine.subject('a', () => (controlTurns.has(turn++) ? 12 : 10));
-  const { control } = await measure({ ...quick, subjects: [subject], reference: 'a', now: machine.now });
+  let opened = 0;
+  // What is opened first has the better memory in all openings but one, and the control is it.
+  const open = (names: readonly string[]) => {
+    opened++;
+    return machine.opener({ a: () => 10 }, placement(names))(names);
+  };
+  const placement = (names: readonly string[]) => {
+    let place = 0;
+    return () => (place++ === controls[opened - 1]! ? 1.2 : names.length / 2);
+  };
+  const controls = await placesOfControl();
+  const { control } = await measureOn(machine, { a: () => 10 }, { open });
   assert.equal(control.valid, false);
-  assert.ok(Math.abs(control.speedup.ratio - 10 / 12) < 1e-9);
+  near(control.speedup.ratio, 10 / 12);
 });
 
-/** Which turns the control gets under `quick`'s seed: seen from its samples when every run takes another time. */
-async function turnsOfControl(): Promise<Set<number>> {
+/** At which place each opening has the control: seen from its samples when each place takes its own time. */
+async function placesOfControl(): Promise<number[]> {
   const machine = new Simulation();
-  let turn = -1;
-  const subject = machine.subject('a', () => 1000 + turn++);
-  const { control } = await measure({ ...quick, subjects: [subject], reference: 'a', now: machine.now });
-  return new Set(control.samplesMs.map((sample) => Math.round(sample) - 1000));
+  let place = 0;
+  const { control } = await measureOn(
+    machine,
+    { a: () => 10 },
+    { open: machine.opener({ a: () => 10 }, () => 1 + (place++ % 2)), targetHalfWidth: Infinity },
+  );
+  return Array.from({ length: 6 }, (_, i) => control.samplesMs[20 * i]! / 10 - 1);
+}
+
+/** Aborts in the run with this number. */
+function stopping(machine: Simulation, run: number, reason?: Error) {
+  const controller = new AbortController();
+  const duration = () => {
+    if (machine.log.length === run) controller.abort(reason);
+    return 5;
+  };
+  return { duration, signal: controller.signal };
 }
 
 test('an interruption keeps the complete rounds, with equal samples for all, and says that it is partial', async () => {
   const machine = new Simulation();
-  const controller = new AbortController();
-  const stopAfter = (run: number) => () => {
-    if (machine.log.length === run) controller.abort();
-    return 5;
-  };
-  // Two runs of warm-up, seven rounds of three, and one run of the eighth.
-  const subjects = [machine.subject('a', stopAfter(24)), machine.subject('b', stopAfter(24))];
-  const options = { ...quick, signal: controller.signal, now: machine.now };
-  const result = await measure({ ...options, subjects, reference: 'a' });
-  assert.equal(machine.log.length, 24);
+  // Each opening: three runs of warm-up and 20 rounds of six; then seven rounds of the fourth and one run.
+  const { duration, signal } = stopping(machine, 3 * 123 + 3 + 7 * 6 + 1);
+  const result = await measureOn(machine, { a: duration, b: duration }, { signal });
   assert.equal(result.partial, true);
   assert.equal(result.stopReason, 'interrupted');
-  assert.equal(result.rounds, 7);
-  for (const { samplesMs } of [...result.subjects, result.control]) assert.equal(samplesMs.length, 7);
+  assert.deepEqual([result.rounds, result.openings], [67, [20, 20, 20, 7]]);
+  for (const { samplesMs } of [...result.subjects, result.control]) assert.equal(samplesMs.length, 67);
   assert.deepEqual(result.control.speedup.ci95, [1, 1]);
+  assert.equal(machine.isOpen, false);
 });
 
-test('a partial result of too few rounds has no interval and therefore claims nothing', async () => {
+test('an interruption while it is opened again keeps what there is', async () => {
   const machine = new Simulation();
   const controller = new AbortController();
-  const duration = (ms: number) => () => {
-    if (machine.log.length === 12) controller.abort();
-    return ms;
+  const opener = machine.opener({ a: () => 5 });
+  const open = (names: readonly string[]) => {
+    if (machine.opened.length < 4) return opener(names);
+    controller.abort();
+    return Promise.reject(new Error('the process was stopped as well'));
   };
-  const subjects = [machine.subject('a', duration(5)), machine.subject('b', duration(1))];
-  const result = await measure({ ...quick, signal: controller.signal, subjects, reference: 'a', now: machine.now });
-  assert.equal(result.rounds, 3);
+  const result = await measureOn(machine, { a: () => 5 }, { open, signal: controller.signal });
+  assert.deepEqual([result.openings, result.stopReason], [[20, 20, 20, 20], 'interrupted']);
+});
+
+test('a partial result of too few openings has no interval and therefore claims nothing', async () => {
+  const machine = new Simulation();
+  const { duration, signal } = stopping(machine, 2 * 123);
+  const result = await measureOn(machine, { a: duration, b: duration }, { signal });
+  assert.deepEqual(result.openings, [20, 20]);
   assert.equal(result.subjects[1]!.speedup!.ci95, null);
   assert.equal(result.subjects[1]!.latencyMs.ci95, null);
 });
 
 test('an interruption before the first complete round throws its reason', async () => {
-  for (const stopAt of [1, 3]) {
+  for (const run of [1, 5]) {
     const machine = new Simulation();
-    const controller = new AbortController();
-    const duration = (): number => {
-      if (machine.log.length === stopAt) controller.abort(new Error('stopped by the test'));
-      return 5;
-    };
-    const subjects = [machine.subject('a', duration), machine.subject('b', duration)];
-    const options = { ...quick, signal: controller.signal, subjects, reference: 'a', now: machine.now };
-    await assert.rejects(measure(options), /stopped by the test/);
+    const { duration, signal } = stopping(machine, run, new Error('stopped by the test'));
+    await assert.rejects(measureOn(machine, { a: duration, b: duration }, { signal }), /stopped by the test/);
+    assert.equal(machine.isOpen, false);
   }
 });
 
 test('signals and timers get their turn while runs never leave the microtask queue', async () => {
   const controller = new AbortController();
   setTimeout(() => controller.abort(new Error('stopped by the test')), 20);
-  const busy = { name: 'a', run: () => Promise.resolve() };
+  const open = () => Promise.resolve({ runs: [0, 1].map(() => () => Promise.resolve()), close: () => undefined });
   const options = { seed: 1, warmUpSeconds: 30, signal: controller.signal };
-  await assert.rejects(measure({ ...options, subjects: [busy], reference: 'a' }), /stopped by the test/);
+  await assert.rejects(measure({ ...options, names: ['a'], reference: 'a', open }), /stopped by the test/);
 });
 
-test('an error of a run ends the measurement as it is', async () => {
-  const subject = { name: 'a', run: () => Promise.reject(new Error('no memory')) };
-  await assert.rejects(measure({ ...quick, subjects: [subject], reference: 'a' }), /no memory/);
+test('an error of opening or of a run ends the measurement as it is, with nothing left open', async () => {
+  const machine = new Simulation();
+  const failing = () => {
+    throw new Error('no memory');
+  };
+  await assert.rejects(measureOn(machine, { a: failing }), /no memory/);
+  assert.equal(machine.isOpen, false);
+  await assert.rejects(
+    measureOn(machine, { a: () => 1 }, { open: () => Promise.reject(new Error('no file')) }),
+    /no file/,
+  );
 });
 
 test('wrong names are our own fault', async () => {
-  const machine = new Simulation();
-  const a = machine.subject('a', () => 5);
-  const options = { ...quick, now: machine.now };
-  await assert.rejects(measure({ ...options, subjects: [a], reference: 'b' }), /internal: no subject is named b/);
-  await assert.rejects(measure({ ...options, subjects: [a, a], reference: 'a' }), /internal: two subjects/);
-  await assert.rejects(measure({ ...options, subjects: [a], reference: 'a', minRounds: 5 }), /internal: minRounds 5/);
+  const of = (names: readonly string[], reference: string, more: Partial<MeasurementOptions> = {}) =>
+    measureOn(new Simulation(), { a: () => 5 }, { names, reference, ...more });
+  await assert.rejects(of(['a'], 'b'), /internal: no subject is named b/);
+  await assert.rejects(of(['a', 'a'], 'a'), /internal: two subjects/);
+  await assert.rejects(of(['a'], 'a', { minOpenings: 2 }), /internal: minOpenings 2/);
 });
 
 test('progress tells stages, rounds and the share of the budget', async () => {
@@ -228,28 +296,28 @@ test('progress tells stages, rounds and the share of the budget', async () => {
     message: (line) => heard.push(line),
     end: () => heard.push('end'),
   };
-  const subjects = [machine.subject('a', () => 100)];
-  await measure({ ...quick, subjects, reference: 'a', minRounds: 6, progress, now: machine.now });
-  assert.equal(heard[0], 'start warm up 1');
-  assert.deepEqual(heard.slice(2, 5), ['end', 'start measure (seconds at most) 10', '0.00 {"rounds":1}']);
-  assert.deepEqual(heard.slice(-3), ['1.00 {"rounds":6}', '10.00 {"rounds":6}', 'end']);
+  await measureOn(machine, { a: () => 100 }, { progress });
+  assert.deepEqual(heard.slice(0, 4), ['start warm up 2', '1.00 {}', '2.00 {}', 'end']);
+  assert.deepEqual(heard.slice(4, 6), ['start measure (seconds at most) 10', '0.00 {"rounds":1}']);
+  assert.deepEqual(heard.slice(-3), ['10.00 {"rounds":30}', '10.00 {"rounds":30}', 'end']);
 });
 
 test('the target is not looked at before its own number of rounds', async () => {
-  const machine = new Simulation();
-  const subjects = [machine.subject('a', () => 100), machine.subject('b', () => 50)];
-  const options = { ...quick, subjects, reference: 'a', minRounds: 6, targetRounds: 30, now: machine.now };
-  const whole = await measure(options);
-  assert.deepEqual([whole.rounds, whole.stopReason], [30, 'target half-width reached']);
-  const short = await measure({ ...options, budgetSeconds: 2.6 });
-  assert.deepEqual([short.rounds, short.stopReason], [11, 'time budget used']);
+  const run = (options: Partial<MeasurementOptions>) =>
+    measureOn(new Simulation(), { a: () => 10, b: () => 5 }, { budgetSeconds: 20, targetRounds: 200, ...options });
+  const whole = await run({});
+  assert.deepEqual([whole.rounds, whole.stopReason], [200, 'target half-width reached']);
+  const short = await run({ budgetSeconds: 7 });
+  assert.deepEqual([short.rounds, short.stopReason], [140, 'time budget used']);
 });
 
 test('a subject that knows its own time is believed', async () => {
   const machine = new Simulation();
-  const slow = machine.subject('a', () => 100);
-  const own = { name: 'b', run: () => slow.run().then(() => 25) };
-  const { subjects } = await measure({ ...quick, subjects: [slow, own], reference: 'a', now: machine.now });
+  const open = async (names: readonly string[]) => {
+    const { runs, close } = await machine.opener({ a: () => 100, b: () => 100 })(names);
+    return { close, runs: runs.map((run, i) => (names[i] === 'a' ? run : () => run(0).then(() => 25))) };
+  };
+  const { subjects } = await measureOn(machine, { a: () => 100, b: () => 100 }, { open });
   assert.deepEqual(
     subjects.map(({ firstInferenceMs, latencyMs, speedup }) => [firstInferenceMs, latencyMs.p50, speedup?.ratio]),
     [

@@ -1,5 +1,5 @@
-/** Simulated subjects on a fake clock: known speeds under drift, noise and interruptions. */
-import { measure, type Measurement, type MeasurementOptions, type Subject } from '../../src/timing/measurement.ts';
+/** Simulated subjects on a fake clock: known speeds under drift, noise, interruptions and luck with memory. */
+import { measure, type Measurement, type MeasurementOptions, type Opening } from '../../src/timing/measurement.ts';
 import { randomStream } from '../../src/data/index.ts';
 
 /** Standard normal numbers (Box-Muller). */
@@ -13,17 +13,34 @@ export function gaussian(seed: number): () => number {
 export class Simulation {
   milliseconds = 0;
   readonly log: string[] = [];
+  /** Names in the order in which each opening opened them. */
+  readonly opened: (readonly string[])[] = [];
+  isOpen = false;
 
   readonly now = (): number => this.milliseconds;
 
-  subject(name: string, duration: () => number): Subject {
-    return {
-      name,
-      run: () => {
-        this.log.push(name);
-        this.milliseconds += duration();
-        return Promise.resolve();
-      },
+  run(name: string, duration: () => number): () => Promise<void> {
+    return () => {
+      this.log.push(name);
+      this.milliseconds += duration();
+      return Promise.resolve();
+    };
+  }
+
+  /**
+   * @param durations milliseconds of a run by name
+   * @param placement how many times as long a run takes in this opening of a subject, drawn for each
+   */
+  opener(durations: Readonly<Record<string, () => number>>, placement: () => number = () => 1, openMs = 0) {
+    return (names: readonly string[]): Promise<Opening> => {
+      this.opened.push(names);
+      this.isOpen = true;
+      this.milliseconds += openMs;
+      const runs = names.map((name) => {
+        const factor = placement();
+        return this.run(name, () => factor * durations[name]!());
+      });
+      return Promise.resolve({ runs, close: () => void (this.isOpen = false) });
     };
   }
 }
@@ -43,7 +60,7 @@ export function noisyMachine(seed: number): (milliseconds: number) => number {
   };
 }
 
-/** A reference of 40 ms against a subject that takes `slowdown` times as long. */
+/** A reference of 40 ms against a subject that takes `slowdown` times as long; openings differ by 2 %, as measured. */
 export function noisyRun(
   seed: number,
   slowdown: number,
@@ -51,14 +68,15 @@ export function noisyRun(
 ): Promise<Measurement> {
   const simulation = new Simulation();
   const noise = noisyMachine(seed);
+  const normal = gaussian(1000 + seed);
+  const durations = { reference: () => noise(40), other: () => noise(40 * slowdown) };
   return measure({
-    subjects: [
-      simulation.subject('reference', () => noise(40)),
-      simulation.subject('other', () => noise(40 * slowdown)),
-    ],
+    names: ['reference', 'other'],
     reference: 'reference',
+    open: simulation.opener(durations, () => Math.exp(0.02 * normal()), 500),
     seed,
-    budgetSeconds: 6,
+    budgetSeconds: 60,
+    targetRounds: 200,
     now: simulation.now,
     ...options,
   });

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { blockLength, MIN_VALUES, quantileIntervals } from '../../src/timing/bootstrap.ts';
+import { medianInterval, MIN_VALUES } from '../../src/timing/bootstrap.ts';
+import { estimate, estimateInterval, logInterval, MIN_OPENINGS } from '../../src/timing/sections.ts';
 import {
   classifyOutliers,
   coefficientOfVariation,
@@ -10,6 +11,7 @@ import {
   medianAbsoluteDeviation,
   quantile,
 } from '../../src/timing/statistics.ts';
+import { studentCritical, studentTail } from '../../src/timing/student.ts';
 import { gaussian } from './simulation.ts';
 
 interface Case {
@@ -19,28 +21,25 @@ interface Case {
   readonly mad: number;
   readonly cv: number;
   readonly p50: [number, number];
-  readonly p90: [number, number];
 }
 const golden = JSON.parse(readFileSync(new URL('./golden/statistics.json', import.meta.url), 'utf8')) as {
   cases: Case[];
+  student: { degreesOfFreedom: number; critical: number; tails: [number, number][] }[];
 };
 
 const close = (actual: number, expected: number, relative: number, what: string): void =>
   assert.ok(Math.abs(actual - expected) <= relative * Math.abs(expected), `${what}: ${actual}, expected ${expected}`);
 
-for (const { name, values, quantiles, mad, cv, p50, p90 } of golden.cases) {
+for (const { name, values, quantiles, mad, cv, p50 } of golden.cases) {
   test(`${name}: quantiles, MAD and variation equal numpy and scipy`, () => {
     for (const [p, expected] of Object.entries(quantiles)) close(quantile(values, Number(p)), expected, 1e-12, `q${p}`);
     close(medianAbsoluteDeviation(values), mad, 1e-12, 'MAD');
     close(coefficientOfVariation(values), cv, 1e-12, 'cv');
   });
 
-  test(`${name}: the bootstrap intervals of p50 and p90 equal scipy's up to resampling error`, () => {
-    const options = { seed: 1, resamples: 40_000, blockLength: 1 };
-    const intervals = quantileIntervals(values, [0.5, 0.9], options);
-    [p50, p90].forEach((expected, i) =>
-      expected.forEach((end, side) => close(intervals[i]![side]!, end, 0.002, `interval ${i}, end ${side}`)),
-    );
+  test(`${name}: the bootstrap interval of the median equals scipy's up to resampling error`, () => {
+    const interval = medianInterval(values, { seed: 1, resamples: 40_000 })!;
+    p50.forEach((end, side) => close(interval[side]!, end, 0.002, `end ${side}`));
   });
 }
 
@@ -58,43 +57,56 @@ test('the interval of the median of 1 .. 101 has the ends that the binomial dist
     return sum;
   };
   const exact = [0.025, 0.975].map((p) => values.find((k) => cumulative(k) >= p));
-  assert.deepEqual(quantileIntervals(values, [0.5], { seed: 3, resamples: 100_000, blockLength: 1 })[0], exact);
+  assert.deepEqual(medianInterval(values, { seed: 3, resamples: 100_000 }), exact);
 });
 
 test('the same seed gives the same interval, another seed another resampling', () => {
   const random = gaussian(5);
   const values = Array.from({ length: 60 }, () => random());
-  const interval = (seed: number) => quantileIntervals(values, [0.5], { seed, resamples: 50 });
+  const interval = (seed: number) => medianInterval(values, { seed, resamples: 50 });
   assert.deepEqual(interval(1), interval(1));
   assert.notDeepEqual(interval(1), interval(2));
 });
 
 test(`fewer than ${MIN_VALUES} values have no interval`, () => {
-  assert.deepEqual(quantileIntervals([1, 2, 3, 4, 5], [0.5, 0.9], { seed: 1 }), [null, null]);
-  assert.notEqual(quantileIntervals([1, 2, 3, 4, 5, 6], [0.5], { seed: 1 })[0], null);
+  assert.equal(medianInterval([1, 2, 3, 4, 5], { seed: 1 }), null);
+  assert.notEqual(medianInterval([1, 2, 3, 4, 5, 6], { seed: 1 }), null);
 });
 
-test('an autocorrelated series is resampled in blocks, which widens its interval', () => {
-  const random = gaussian(8);
-  const series = (r: number): number[] => {
-    let value = 0;
-    return Array.from({ length: 400 }, () => (value = r * value + Math.sqrt(1 - r * r) * random()));
-  };
-  assert.equal(blockLength(series(0)), 1);
-  const drifting = series(0.8);
-  // Carlstein: (1.6 / 0.36)^(2/3) 400^(1/3) = 19.9 for r = 0.8.
-  assert.ok(blockLength(drifting) >= 14 && blockLength(drifting) <= 26, `${blockLength(drifting)}`);
-  const width = (length: number): number => {
-    const [low, high] = quantileIntervals(drifting, [0.5], { seed: 1, blockLength: length })[0]!;
-    return high - low;
-  };
-  // Variance of the mean of an AR(1) series grows by (1 + r) / (1 - r) = 9, its interval by 3.
-  assert.ok(width(blockLength(drifting)) > 1.7 * width(1), `${width(blockLength(drifting))} ${width(1)}`);
+test("Student's t equals scipy's", () => {
+  for (const { degreesOfFreedom, critical, tails } of golden.student) {
+    close(studentCritical(0.025, degreesOfFreedom), critical, 1e-10, `critical value of ${degreesOfFreedom}`);
+    for (const [t, tail] of tails)
+      assert.ok(Math.abs(studentTail(t, degreesOfFreedom) - tail) < 1e-13, `tail of ${t}, ${degreesOfFreedom}`);
+  }
+  assert.deepEqual([studentTail(Infinity, 3), studentTail(-Infinity, 3)], [0, 1]);
 });
 
-test('a trend or a constant series does not ask for blocks longer than a quarter', () => {
-  assert.equal(blockLength(Array.from({ length: 40 }, (_, i) => i)), 10);
-  assert.ok(blockLength(new Array<number>(40).fill(1)) <= 10);
+test('the interval of openings of equal length is that of their statistics around the statistic of all', () => {
+  const values = [1, 2, 3, 3, 4, 5, 8, 9, 10];
+  const found = estimate(values, [3, 3, 3], median)!;
+  // Medians 2, 4 and 9 around 4: squares 4, 0 and 25.
+  assert.deepEqual([found.value, found.degreesOfFreedom], [4, 2]);
+  close(found.standardError, Math.sqrt(29 / 2 / 3), 1e-12, 'standard error');
+  const [low, high] = estimateInterval(found);
+  close(high - 4, 4.302652729911275 * found.standardError, 1e-10, 'half-width');
+  close(4 - low, high - 4, 1e-12, 'symmetry');
+  const [first, last] = logInterval(values.map(Math.exp), [3, 3, 3], median)!;
+  close(Math.log(first), low, 1e-12, 'low end of factors');
+  close(Math.log(last), high, 1e-12, 'high end of factors');
+});
+
+test('an opening counts by its rounds', () => {
+  // Medians 2, 4 and 100 around 3, weighted 3, 3 and 1.
+  const { value, standardError } = estimate([1, 2, 3, 3, 4, 5, 100], [3, 3, 1], median)!;
+  close(value, 3, 1e-12, 'median');
+  close(standardError, Math.sqrt((3 * 1 + 3 * 1 + 97 ** 2) / 7 / 2), 1e-12, 'standard error');
+});
+
+test(`fewer than ${MIN_OPENINGS} openings have no interval, and openings must fit the values`, () => {
+  assert.equal(estimate([1, 2, 3, 4], [2, 2], median), null);
+  assert.equal(logInterval([1, 2, 3, 4], [4], median), null);
+  assert.throws(() => estimate([1, 2, 3, 4], [2, 1], median), /internal: 4 values are not those of openings of 2 \+ 1/);
 });
 
 test('the median of an even number of values is the mean of the middle two', () => {

@@ -1,36 +1,54 @@
-// The measuring loop, the same for Node and browsers: rounds in random order, the first subject a second time as a control.
-// It takes raw samples and nothing else; ratios, intervals and verdicts are made of them by `kdx bench --import`.
+// The measuring loop, the same for Node and browsers. Models are opened anew several times, the first one twice each time, as
+// a control, and run in rounds of random order. It takes raw samples and nothing else; ratios, intervals and verdicts are
+// made of them by `kdx bench --import`.
 
 /**
  * @typedef {{
- *   run(round: number): Promise<unknown>,
- * }} Subject something whose time is taken
- *
- * @typedef {{
  *   seed: number,
  *   seconds: number,
+ *   minOpenings: number,
+ *   roundsPerOpening: number,
  *   minRounds: number,
  *   maxRounds: number,
  *   warmUpSeconds: number,
  *   warmUpRuns: number,
- * }} Settings `seconds` is for the rounds; `minRounds` are made whatever the time
+ * }} Settings `minOpenings` are made whatever the seconds, `minRounds` in each of them whatever their time; `maxRounds` are
+ *   those of all openings; the first one warms up for `warmUpSeconds` and `warmUpRuns`
+ *
+ * @typedef {{
+ *   lane: number,
+ *   run(round: number): Promise<unknown>,
+ * }} Subject something whose time is taken; `lane` is its place among the models, for the control their number
+ *
+ * @typedef {{ number: number, firstRound: number, fixed?: { rounds: number, runsPerSample: number[] } }} OpeningRequest
+ *   `fixed`: what the first opening settled for all, by lane
+ *
+ * @typedef {{
+ *   firstMs: number[],
+ *   runsPerSample: number[],
+ *   samplesMs: number[][],
+ *   plannedRounds: number,
+ *   warmUpMs: number,
+ *   isStopped: boolean,
+ * }} Opened what one opening gave, by lane: the first run, and milliseconds per run, a sample per round
  *
  * @typedef {{ firstInferenceMs: number, runsPerSample: number, samplesMs: number[] }} Series
- *   milliseconds per run, a sample per round; the very first run is not among them
+ *   `firstInferenceMs` is the median of the openings, and not among the samples
  *
  * @typedef {{
  *   models: Series[],
  *   controlMs: number[],
+ *   openings: number[],
  *   seconds: number,
  *   stopReason: 'time budget used' | 'round limit reached' | 'interrupted',
- * }} Rounds
+ * }} Rounds `openings`: rounds of each
  *
  * @typedef {{
  *   now(): number,
  *   granularityMs: number,
  *   turn(): Promise<unknown>,
  *   isStopped?: () => boolean,
- *   onProgress?: (stage: 'warm up' | 'measure', done: number, total: number) => void,
+ *   onWarmUp?: (done: number, total: number) => void,
  * }} Surroundings a clock in milliseconds, its smallest step, and a way to let events in between runs
  */
 
@@ -40,6 +58,10 @@ const minSampleMs = 1;
 
 /** So many in a row were long enough. */
 const settledSamples = 3;
+
+/** Warm-up of later openings. */
+const laterSeconds = 0.05;
+const laterRuns = 3;
 
 /** Steps of the clock that are looked at, and the time that this may take. */
 const stepsSeen = 20;
@@ -63,102 +85,192 @@ export function clockGranularity(now) {
 }
 
 /**
- * Measures until the time is used up. All subjects get the same number of samples.
- * @param {readonly Subject[]} subjects the first one is measured twice
+ * Opens and measures until the time is used up. All models get the same number of samples.
+ * @param {number} models
  * @param {Settings} settings
- * @param {Surroundings} surroundings
+ * @param {(request: OpeningRequest) => Promise<Opened | undefined>} open opens them in a process or worker of its own and
+ *   measures an opening there; undefined when it was stopped
+ * @param {{ now(): number, isStopped(): boolean, onProgress(share: number): void }} surroundings
  * @returns {Promise<Rounds>}
  */
-export async function measure(subjects, settings, surroundings) {
-  const { now, turn, isStopped = () => false, onProgress = () => undefined } = surroundings;
-  const { seed, seconds, minRounds, maxRounds } = settings;
-  const lanes = [];
-  for (const [i, subject] of subjects.entries()) {
-    onProgress('warm up', i, subjects.length);
-    lanes.push({
-      subject,
-      ...(await warmUp(subject, settings, surroundings)),
-      samplesMs: /** @type {number[]} */ ([]),
-    });
-  }
-  const [first] = lanes;
-  if (!first) throw new Error('there is nothing to measure');
-  const control = { ...first, samplesMs: [] };
-
-  const random = randomStream(seed);
-  const order = [...lanes, control];
-  const begin = now();
+export async function measure(models, settings, open, { now, isStopped, onProgress }) {
+  const { seconds, minOpenings, maxRounds } = settings;
+  const lanes = Array.from({ length: models + 1 }, () => ({
+    firstMs: /** @type {number[]} */ ([]),
+    samplesMs: /** @type {number[]} */ ([]),
+  }));
+  const controlMs = /** @type {typeof lanes[number]} */ (lanes.at(-1)).samplesMs;
+  /** @type {number[]} */
+  const openings = [];
+  /** @type {OpeningRequest['fixed']} */
+  let fixed;
+  let begin = now();
   const elapsed = () => (now() - begin) / 1000;
   /** @type {Rounds['stopReason'] | undefined} */
   let stopReason;
-  for (let round = 0; !stopReason; round++) {
-    shuffle(order, random);
-    await turn();
-    /** @type {number[]} */
-    const times = [];
-    for (const { subject, runsPerSample } of order) {
-      if (isStopped()) break;
-      times.push((await timeOf(subject, round, runsPerSample, now)) / runsPerSample);
+  while (!stopReason) {
+    const left = maxRounds - controlMs.length;
+    const request = { number: openings.length, firstRound: controlMs.length };
+    const opened = isStopped()
+      ? undefined
+      : await open(fixed ? { ...request, fixed: { ...fixed, rounds: Math.min(left, fixed.rounds) } } : request);
+    const rounds = opened?.samplesMs[0]?.length ?? 0;
+    if (opened && rounds > 0) {
+      openings.push(rounds);
+      lanes.forEach(({ firstMs, samplesMs }, i) => {
+        firstMs.push(/** @type {number} */ (opened.firstMs[i]));
+        samplesMs.push(.../** @type {number[]} */ (opened.samplesMs[i]));
+      });
     }
-    if (times.length < order.length) {
-      stopReason = 'interrupted';
-      break;
+    if (!opened || opened.isStopped) stopReason = 'interrupted';
+    else if (!fixed) {
+      fixed = { rounds: opened.plannedRounds, runsPerSample: opened.runsPerSample };
+      begin += opened.warmUpMs;
     }
-    order.forEach((lane, i) => lane.samplesMs.push(/** @type {number} */ (times[i])));
-    onProgress('measure', Math.min(1, (round + 1) / minRounds, seconds > 0 ? elapsed() / seconds : 1), 1);
-    if (round + 1 >= maxRounds) stopReason = 'round limit reached';
-    else if (round + 1 >= minRounds && elapsed() >= seconds) stopReason = 'time budget used';
+    onProgress(Math.min(1, openings.length / minOpenings, seconds > 0 ? elapsed() / seconds : 1));
+    if (controlMs.length >= maxRounds) stopReason ??= 'round limit reached';
+    else if (openings.length >= minOpenings && elapsed() >= seconds) stopReason ??= 'time budget used';
   }
   return {
-    models: lanes.map(({ firstInferenceMs, runsPerSample, samplesMs }) => ({
-      firstInferenceMs,
-      runsPerSample,
+    models: lanes.slice(0, models).map(({ firstMs, samplesMs }, i) => ({
+      firstInferenceMs: median(firstMs),
+      runsPerSample: fixed?.runsPerSample[i] ?? 1,
       samplesMs,
     })),
-    controlMs: control.samplesMs,
+    controlMs,
+    openings,
     seconds: elapsed(),
-    stopReason: /** @type {Rounds['stopReason']} */ (stopReason),
+    stopReason,
   };
 }
 
 /**
+ * The lanes in the order in which an opening opens them.
+ * @param {number} models
+ * @param {number} seed
+ * @param {number} opening its number
+ */
+export function openingOrder(models, seed, opening) {
+  const order = Array.from({ length: models + 1 }, (_, lane) => lane);
+  shuffle(order, randomStream(2 * streamOf(seed, opening)));
+  return order;
+}
+
+/**
+ * One opening: warm-up, then rounds in random order. Each sample follows an untimed run of the same model, as in a program
+ * that runs nothing else: the others would have emptied the caches.
+ * @param {readonly Subject[]} subjects as they were opened
+ * @param {number} openMs that this took
+ * @param {Settings} settings
+ * @param {OpeningRequest} request
+ * @param {Surroundings} surroundings
+ * @returns {Promise<Opened>}
+ */
+export async function measureOpening(subjects, openMs, settings, { number, firstRound, fixed }, surroundings) {
+  const { now, turn, isStopped = () => false, onWarmUp = () => undefined } = surroundings;
+  const [firstMs, runsPerSample] = [subjects.map(() => 0), fixed?.runsPerSample ?? subjects.map(() => 1)];
+  const begin = now();
+  let roundMs = 0;
+  for (const [i, { lane, run }] of subjects.entries()) {
+    onWarmUp(i, subjects.length);
+    const warm = await warmUp(run, leastWarmUp(settings, fixed !== undefined), surroundings);
+    firstMs[lane] = warm.firstInferenceMs;
+    if (!fixed) runsPerSample[lane] = warm.runsPerSample;
+    roundMs += warm.runMs * (1 + /** @type {number} */ (runsPerSample[lane]));
+  }
+  // The control samples as its model does.
+  if (!fixed) runsPerSample[subjects.length - 1] = /** @type {number} */ (runsPerSample[0]);
+  const warmUpMs = now() - begin;
+  const plannedRounds = fixed?.rounds ?? roundsOf(settings, openMs, roundMs);
+
+  const samplesMs = subjects.map(() => /** @type {number[]} */ ([]));
+  const random = randomStream(2 * streamOf(settings.seed, number) + 1);
+  const order = [...subjects];
+  for (let round = 0; round < plannedRounds && !isStopped(); round++) {
+    shuffle(order, random);
+    await turn();
+    /** @type {number[]} */
+    const times = [];
+    for (const { lane, run } of order) {
+      if (isStopped()) break;
+      await run(firstRound + round);
+      const runs = /** @type {number} */ (runsPerSample[lane]);
+      times.push((await timeOf(run, firstRound + round, runs, now)) / runs);
+    }
+    if (times.length < order.length) break;
+    order.forEach(({ lane }, i) => samplesMs[lane]?.push(/** @type {number} */ (times[i])));
+  }
+  return { firstMs, runsPerSample, samplesMs, plannedRounds, warmUpMs, isStopped: isStopped() };
+}
+
+/**
+ * @param {Settings} settings
+ * @param {boolean} isAgain the machine is warm, only the memory of this opening is not
+ */
+function leastWarmUp({ warmUpSeconds, warmUpRuns }, isAgain) {
+  return isAgain
+    ? { seconds: Math.min(laterSeconds, warmUpSeconds), runs: Math.min(laterRuns, warmUpRuns) }
+    : { seconds: warmUpSeconds, runs: warmUpRuns };
+}
+
+/**
+ * Rounds of every opening: fewer where the least number of openings would take longer than the time.
+ * @param {Settings} settings
+ * @param {number} openMs
+ * @param {number} roundMs
+ */
+function roundsOf({ seconds, minOpenings, roundsPerOpening, minRounds, maxRounds }, openMs, roundMs) {
+  const fitting = Math.floor(((1000 * seconds) / minOpenings - openMs) / roundMs);
+  return Math.min(maxRounds, Math.max(minRounds, Math.min(roundsPerOpening, fitting)));
+}
+
+/**
+ * @param {number} seed
+ * @param {number} opening
+ */
+function streamOf(seed, opening) {
+  return Math.imul(seed, 0x9e3779b1) + opening;
+}
+
+/**
  * Milliseconds of several runs, one after the other.
- * @param {Subject} subject
+ * @param {Subject['run']} run
  * @param {number} round
- * @param {number} runs
+ * @param {number} count
  * @param {() => number} now
  */
-async function timeOf(subject, round, runs, now) {
+async function timeOf(run, round, count, now) {
   const begin = now();
-  for (let run = 0; run < runs; run++) await subject.run(round);
+  for (let i = 0; i < count; i++) await run(round);
   return now() - begin;
 }
 
 /**
  * Runs until both the time and the number of runs are reached. The runs of a sample become more until the fastest one seen is
  * long enough; a mean would be misled by a single run that was held up.
- * @param {Subject} subject
- * @param {Settings} settings
+ * @param {Subject['run']} run
+ * @param {{ seconds: number, runs: number }} least
  * @param {Surroundings} surroundings
  */
-async function warmUp(subject, { warmUpSeconds, warmUpRuns }, { now, turn, granularityMs, isStopped }) {
+async function warmUp(run, least, { now, turn, granularityMs, isStopped }) {
   const sampleMs = Math.max(minSampleMs, clockSteps * granularityMs);
   await turn();
   const begin = now();
-  const firstInferenceMs = await timeOf(subject, 0, 1, now);
-  let [runs, runsPerSample, longEnough] = [1, 1, 0];
+  const firstInferenceMs = await timeOf(run, 0, 1, now);
+  let [runs, runsPerSample, longEnough, runMs] = [1, 1, 0, Infinity];
   for (let step = 1; !isStopped?.(); step++) {
-    if (runs >= warmUpRuns && now() - begin >= 1000 * warmUpSeconds && longEnough >= settledSamples) break;
+    if (runs >= least.runs && now() - begin >= 1000 * least.seconds && longEnough >= settledSamples) break;
     await turn();
-    const ms = await timeOf(subject, step, runsPerSample, now);
+    const ms = await timeOf(run, step, runsPerSample, now);
     runs += runsPerSample;
     longEnough++;
+    runMs = Math.min(runMs, ms / runsPerSample);
     if (ms < sampleMs) {
       runsPerSample = Math.min(2 * runsPerSample, Math.ceil((runsPerSample * sampleMs) / Math.max(ms, granularityMs)));
-      longEnough = 0;
+      [longEnough, runMs] = [0, Infinity];
     }
   }
-  return { firstInferenceMs, runsPerSample };
+  return { firstInferenceMs, runMs, runsPerSample };
 }
 
 /**

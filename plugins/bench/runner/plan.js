@@ -57,7 +57,7 @@ import { sha256 } from './sha256.js';
  * @returns {string}
  */
 export function resultText(plan, measured) {
-  const content = { format: 'kdx-bench-result', version: 1, plan, ...measured };
+  const content = { format: 'kdx-bench-result', version: 2, plan, ...measured };
   return `${JSON.stringify({ ...content, sha256: sha256(new TextEncoder().encode(JSON.stringify(content))) })}\n`;
 }
 

@@ -1,11 +1,13 @@
-// The page: starts a worker for each cell of the plan, shows medians, and offers the samples as a file.
-/* global fetch, Blob */
+// The page: starts a worker for each opening of each cell of the plan, shows medians, and offers the samples as a file.
+/* global fetch, Blob, performance */
+import { measure } from './measure.js';
 import { cellName, medianRows, resultText } from './plan.js';
 
 /**
  * @typedef {import('./plan.js').Plan} Plan
  * @typedef {import('./plan.js').Measured} Measured
  * @typedef {import('./worker.js').Answer} Answer
+ * @typedef {Extract<Answer, { opened: unknown }>} Measurer
  * @typedef {'wasm' | 'webgpu'} Backend
  */
 
@@ -67,6 +69,7 @@ async function measureAll(backend) {
   const cells = [];
   /** @type {Measured['skipped']} */
   const skipped = [];
+  /** @type {Measurer | undefined} */
   let last;
   for (const [i, cell] of plan.cells.entries()) {
     const reason = reasonToSkip(i, backend);
@@ -75,16 +78,29 @@ async function measureAll(backend) {
       continue;
     }
     if (stopped) break;
-    const answer = await measureInWorker(i, backend, `${cellName(cell)} (${i + 1} of ${plan.cells.length})`);
-    last = answer;
-    const measured = { cell: i, ...answer.rounds };
+    const name = `${cellName(cell)} (${i + 1} of ${plan.cells.length})`;
+    const rounds = await measure(
+      plan.models.length,
+      plan.settings,
+      async (opening) => {
+        last = await measureInWorker({ cell: i, opening, backend }, name);
+        return last.opened;
+      },
+      {
+        now: () => performance.now(),
+        isStopped: () => stopped,
+        onProgress: (share) => showStage(`${name}: Measuring`, share),
+      },
+    );
+    const measured = { cell: i, ...rounds };
     if (measured.controlMs.length === 0) break;
     cells.push(measured);
     showCell(measured);
   }
-  if (!last || cells.length === 0)
+  const measurer = /** @type {Measurer | undefined} */ (last);
+  if (!measurer || cells.length === 0)
     throw new Error(skipped[0]?.reason ?? 'It was stopped before the first round ended.');
-  const { gpu, granularityMs, version } = last;
+  const { gpu, granularityMs, version } = measurer;
   showResult({
     label: element('label').value.trim() || null,
     runtime: { name: 'onnxruntime-web', version, backend },
@@ -114,21 +130,21 @@ function reasonToSkip(i, backend) {
   return 'several threads need a page that is isolated from other sites, as with node serve.mjs';
 }
 
-/** @param {number} cell @param {Backend} backend @param {string} name */
-function measureInWorker(cell, backend, name) {
+/** @param {Pick<import('./worker.js').Request, 'cell' | 'opening' | 'backend'>} request @param {string} name */
+function measureInWorker(request, name) {
   worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
-  /** @type {Promise<Extract<Answer, { rounds: unknown }>>} */
+  /** @type {Promise<Measurer>} */
   const answered = new Promise((resolve, reject) => {
     worker.onmessage = (/** @type {{ data: Answer }} */ { data }) => {
       if ('error' in data) reject(new Error(data.error));
-      else if ('rounds' in data) resolve(data);
+      else if ('opened' in data) resolve(data);
       else showStage(`${name}: ${data.stage}`, data.done / data.total);
     };
     worker.onerror = (/** @type {any} */ event) =>
       reject(new Error(event.message || 'the worker could not be started'));
   });
-  showStage(`${name}: Loading`, 0);
-  worker.postMessage({ plan, cell, backend });
+  if (request.opening.number === 0) showStage(`${name}: Loading`, 0);
+  worker.postMessage({ plan, ...request });
   return answered.finally(() => worker.terminate());
 }
 

@@ -9,16 +9,17 @@ import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { clockGranularity, measure } from './measure.js';
+import { clockGranularity, measure, measureOpening, openingOrder } from './measure.js';
 import { cellName, medianRows, resultText } from './plan.js';
 import { openSubjects } from './sessions.js';
 
 /**
  * @typedef {import('./plan.js').Plan} Plan
- * @typedef {import('./measure.js').Rounds} Rounds
+ * @typedef {import('./measure.js').Opened} Opened
+ * @typedef {import('./measure.js').OpeningRequest} OpeningRequest
  * @typedef {{ name: string, version: string, backend: 'cpu' | 'wasm' }} Runtime
- * @typedef {{ progress: string } | { rounds: Rounds, runtime: Runtime } | { skipped: string } | { error: string }} Message
- *   of the process of a cell
+ * @typedef {{ progress: string } | { opened: Opened, runtime: Runtime } | { skipped: string } | { error: string }} Message
+ *   of the process of an opening
  */
 
 /** @param {string} name in this folder */
@@ -33,15 +34,18 @@ const { values } = parseArgs({
     out: { type: 'string', default: 'result.json' },
     // For the processes that this one starts.
     cell: { type: 'string' },
+    opening: { type: 'string', default: '{}' },
   },
 });
 if (values.runtime !== 'node' && values.runtime !== 'web') fail(`--runtime is node or web, not ${values.runtime}`);
 /** @type {Plan} */
 const plan = await json('plan.json');
+let interrupts = 0;
 if (values.cell === undefined) await measureAll();
-else await measureInChild(Number(values.cell));
+else await measureInChild(Number(values.cell), JSON.parse(values.opening));
 
 async function measureAll() {
+  process.on('SIGINT', () => ++interrupts > 1 && process.exit(130));
   await checkFiles();
   /** @type {import('./plan.js').Measured['cells']} */
   const cells = [];
@@ -51,15 +55,34 @@ async function measureAll() {
   let runtime;
   for (const [i, cell] of plan.cells.entries()) {
     const name = `${cellName(cell)} (${i + 1} of ${plan.cells.length})`;
-    const answer = await measureApart(i, (text) => console.error(`${name}: ${text}`));
-    if ('error' in answer) fail(answer.error);
-    if ('skipped' in answer) {
-      console.error(`${name}: left out, ${answer.skipped}`);
-      skipped.push({ cell: i, reason: answer.skipped });
+    let shown = '';
+    /** @param {string} text */
+    const show = (text) => text !== shown && console.error(`${name}: ${(shown = text)}`);
+    /** @type {string | undefined} */
+    let reason;
+    const rounds = await measure(
+      plan.models.length,
+      plan.settings,
+      async (request) => {
+        const answer = await measureApart(i, request, show);
+        if (answer && 'error' in answer) fail(answer.error);
+        if (answer && 'skipped' in answer) reason = answer.skipped;
+        if (!answer || 'skipped' in answer) return undefined;
+        runtime = answer.runtime;
+        return answer.opened;
+      },
+      {
+        now: () => performance.now(),
+        isStopped: () => interrupts > 0,
+        onProgress: (share) => show(`measure ${25 * Math.floor(4 * share)} %`),
+      },
+    );
+    if (reason !== undefined) {
+      console.error(`${name}: left out, ${reason}`);
+      skipped.push({ cell: i, reason });
       continue;
     }
-    const measured = { cell: i, ...answer.rounds };
-    runtime = answer.runtime;
+    const measured = { cell: i, ...rounds };
     if (measured.controlMs.length > 0) {
       cells.push(measured);
       console.log(`\n${cellName(cell)}: median ms per run`);
@@ -112,33 +135,32 @@ function environment() {
 }
 
 /**
- * In a process of its own, so that no cell finds what another one left. Ctrl-C ends the rounds; a second one ends all.
+ * An opening in a process of its own. Ctrl-C ends the rounds.
  * @param {number} cell
+ * @param {OpeningRequest} request
  * @param {(text: string) => void} show
- * @returns {Promise<Exclude<Message, { progress: string }>>}
+ * @returns {Promise<Exclude<Message, { progress: string }> | undefined>} undefined when it was interrupted early
  */
-function measureApart(cell, show) {
-  const child = fork(path('run.mjs'), ['--runtime', String(values.runtime), '--cell', String(cell)]);
-  let interrupts = 0;
-  const onInterrupt = () => (++interrupts > 1 ? process.exit(130) : child.kill('SIGINT'));
-  process.on('SIGINT', onInterrupt);
-  return new Promise((resolve) => {
-    child.on('message', (/** @type {Message} */ answer) =>
-      'progress' in answer ? show(answer.progress) : resolve(answer),
-    );
-    child.on('exit', (code, signal) => {
-      process.off('SIGINT', onInterrupt);
-      const ended = () =>
-        resolve({ error: `the process that measures ended (${signal ?? code}), perhaps for lack of memory` });
-      // Its last message may still be on the way.
-      if (child.connected) child.on('disconnect', ended);
-      else ended();
-    });
+async function measureApart(cell, request, show) {
+  const own = ['--runtime', String(values.runtime), '--cell', String(cell), '--opening', JSON.stringify(request)];
+  const child = fork(path('run.mjs'), own);
+  const stop = () => child.kill('SIGINT');
+  process.on('SIGINT', stop);
+  /** @type {Exclude<Message, { progress: string }> | undefined} */
+  let answer;
+  child.on('message', (/** @type {Message} */ message) => {
+    if ('progress' in message) show(message.progress);
+    else answer = message;
   });
+  // After its last message, and when its memory is free for the next one.
+  const [code, signal] = await new Promise((resolve) => child.on('close', (...how) => resolve(how)));
+  process.off('SIGINT', stop);
+  if (answer || interrupts > 0) return answer;
+  return { error: `the process that measures ended (${signal ?? code}), perhaps for lack of memory` };
 }
 
-/** @param {number} cell */
-async function measureInChild(cell) {
+/** @param {number} cell @param {OpeningRequest} request */
+async function measureInChild(cell, request) {
   /** @param {Message} answer */
   const send = (answer) => new Promise((resolve) => process.send?.(answer, resolve));
   let stopped = false;
@@ -150,19 +172,19 @@ async function measureInChild(cell) {
       await send({ skipped: 'several threads need `npm install onnxruntime-web` in this folder' });
     } else {
       const create = runtime.backend === 'cpu' ? fromFile(ort, sessionOptions) : fromBytes(ort);
-      const subjects = await openSubjects(ort, plan, await json('inputs.json'), cell, create);
-      let shown = '';
-      const rounds = await measure(subjects, plan.settings, {
+      const order = openingOrder(plan.models.length, plan.settings.seed, request.number);
+      const begin = performance.now();
+      const subjects = await openSubjects(ort, plan, await json('inputs.json'), cell, order, create);
+      const opened = await measureOpening(subjects, performance.now() - begin, plan.settings, request, {
         now: () => performance.now(),
         granularityMs: clockGranularity(() => performance.now()),
         turn,
         isStopped: () => stopped,
-        onProgress: (stage, done, total) => {
-          const quarter = `${stage} ${25 * Math.floor((4 * done) / total)} %`;
-          if (quarter !== shown) void send({ progress: (shown = quarter) });
+        onWarmUp: (done, total) => {
+          if (!request.fixed) void send({ progress: `warm up ${25 * Math.floor((4 * done) / total)} %` });
         },
       });
-      await send({ rounds, runtime });
+      await send({ opened, runtime });
     }
   } catch (error) {
     await send({ error: message(error) });

@@ -11,19 +11,23 @@
  * @param {Plan} plan
  * @param {Inputs} inputs
  * @param {number} cell place in the plan
+ * @param {readonly number[]} order places among the models; the one after the last is the first model again
  * @param {(model: PlannedModel) => Promise<any>} create makes a session
  * @returns {Promise<import('./measure.js').Subject[]>}
  */
-export async function openSubjects(ort, plan, inputs, cell, create) {
+export async function openSubjects(ort, plan, inputs, cell, order, create) {
   const { scenario } = /** @type {import('./plan.js').PlannedCell} */ (plan.cells[cell]);
   const subjects = [];
-  for (const [i, model] of plan.models.entries()) {
+  for (const lane of order) {
+    const place = lane % plan.models.length;
+    const model = /** @type {PlannedModel} */ (plan.models[place]);
     const session = await create(model);
-    const turns = (inputs.cells[cell]?.[i] ?? []).map((feeds) =>
+    const turns = (inputs.cells[cell]?.[place] ?? []).map((feeds) =>
       Object.fromEntries(Object.entries(feeds).map(([name, at]) => [name, tensor(ort, model.reads[name], inputs, at)])),
     );
     let runs = 0;
     subjects.push({
+      lane,
       // Inputs of different lengths: all models read the same in the same round. Else they take turns, run by run.
       run: (/** @type {number} */ round) =>
         session.run(turns[(scenario.length === 'natural' ? round : runs++) % turns.length]),

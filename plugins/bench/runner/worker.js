@@ -1,15 +1,16 @@
-// Measures one cell of the plan in a thread of its own, so that no cell finds what another one left and the page stays alive.
+// Measures one opening of the models in a thread of its own, so that it finds nothing of another one and the page stays alive.
 /* global fetch, performance */
-import { clockGranularity, measure } from './measure.js';
+import { clockGranularity, measureOpening, openingOrder } from './measure.js';
 import { openSubjects } from './sessions.js';
 import { sha256 } from './sha256.js';
 
 /**
  * @typedef {import('./plan.js').Plan} Plan
  * @typedef {import('./plan.js').PlannedFile} PlannedFile
- * @typedef {{ plan: Plan, cell: number, backend: 'wasm' | 'webgpu' }} Request
+ * @typedef {import('./measure.js').OpeningRequest} OpeningRequest
+ * @typedef {{ plan: Plan, cell: number, opening: OpeningRequest, backend: 'wasm' | 'webgpu' }} Request
  * @typedef {{ stage: string, done: number, total: number }
- *   | { rounds: import('./measure.js').Rounds, version: string, gpu: string | null, granularityMs: number }
+ *   | { opened: import('./measure.js').Opened, version: string, gpu: string | null, granularityMs: number }
  *   | { error: string }} Answer
  */
 
@@ -26,7 +27,8 @@ scope.onmessage = (/** @type {{ data: Request | 'stop' }} */ { data }) => {
 };
 
 /** @param {Request} request @returns {Promise<Answer>} */
-async function run({ plan, cell, backend }) {
+async function run({ plan, cell, opening, backend }) {
+  const begin = now();
   const { threads } = /** @type {import('./plan.js').PlannedCell} */ (plan.cells[cell]).scenario;
   const isGpu = backend === 'webgpu';
   const ort = await import(/** @type {string} */ (isGpu ? './web/ort-webgpu.js' : './web/ort.js'));
@@ -38,13 +40,15 @@ async function run({ plan, cell, backend }) {
   const files = plan.models.flatMap((model) => [model, ...(model.external ? [model.external] : [])]);
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
+  const isFirst = opening.number === 0;
   const load = async (/** @type {PlannedFile} */ file) => {
-    const content = await checkedFile(file);
-    send({ stage: 'Loading the models', done: (done += file.bytes), total });
+    const content = await fileContent(file, isFirst);
+    if (isFirst) send({ stage: 'Loading the models', done: Math.min((done += file.bytes), total), total });
     return content;
   };
   const inputs = /** @type {import('./plan.js').Inputs} */ (await (await get('inputs.json')).json());
-  const subjects = await openSubjects(ort, plan, inputs, cell, async (model) => {
+  const order = openingOrder(plan.models.length, plan.settings.seed, opening.number);
+  const subjects = await openSubjects(ort, plan, inputs, cell, order, async (model) => {
     const { external } = model;
     return ort.InferenceSession.create(await load(model), {
       executionProviders: [backend],
@@ -54,22 +58,22 @@ async function run({ plan, cell, backend }) {
     });
   });
   const granularityMs = clockGranularity(now);
-  const rounds = await measure(subjects, plan.settings, {
+  const opened = await measureOpening(subjects, now() - begin, plan.settings, opening, {
     now,
     granularityMs,
     turn,
     isStopped: () => stopped,
-    onProgress: (stage, at, of) =>
-      send({ stage: stage === 'measure' ? 'Measuring' : 'Warming up', done: at, total: of }),
+    onWarmUp: (at, of) => isFirst && send({ stage: 'Warming up', done: at, total: of }),
   });
   const adapter = isGpu ? (await ort.env.webgpu.device)?.adapterInfo : undefined;
   const gpu = adapter ? [adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(' ') : null;
-  return { rounds, version: String(ort.env.versions.web), gpu, granularityMs };
+  return { opened, version: String(ort.env.versions.web), gpu, granularityMs };
 }
 
-/** @param {PlannedFile} file what is measured is what was planned */
-async function checkedFile({ file, sha256: expected }) {
+/** @param {PlannedFile} file @param {boolean} isChecked what is measured is what was planned */
+async function fileContent({ file, sha256: expected }, isChecked) {
   const bytes = new Uint8Array(await (await get(file)).arrayBuffer());
+  if (!isChecked) return bytes;
   const found = scope.crypto?.subtle ? hex(await scope.crypto.subtle.digest('SHA-256', bytes)) : sha256(bytes);
   if (found !== expected) throw new Error(`${file} is not the file that was planned: copy the folder again`);
   return bytes;

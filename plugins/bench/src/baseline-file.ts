@@ -19,6 +19,8 @@ export interface BaselineModel {
 
 export interface BaselineCell extends CellKey {
   readonly valid: boolean;
+  /** Rounds of each opening of the models. */
+  readonly openings: readonly number[];
   /** Milliseconds per run by model name, one per round, the same number for all. */
   readonly samplesMs: ReadonlyMap<string, readonly number[]>;
 }
@@ -105,8 +107,13 @@ function cellOf(cell: Found): BaselineCell {
     samples.map((sample) => [text(at(sample, 'name')), list(at(sample, 'ms')).map(positive)] as const),
   );
   const rounds = new Set([...samplesMs.values()].map(({ length }) => length));
-  if (rounds.size !== 1 || rounds.has(0))
+  const [count = 0] = rounds;
+  if (rounds.size !== 1 || count === 0)
     throw unexpected(at(cell, 'samples'), 'the same number of samples of each model');
+  // Older results are of one process.
+  const openings = optional(at(cell, 'openings'), (found) => list(found).map(positive)) ?? [count];
+  if (openings.reduce((sum, opening) => sum + opening, 0) !== count)
+    throw unexpected(at(cell, 'openings'), `numbers that add up to the ${count} samples`);
   return {
     device: text(at(scenario, 'device')),
     threads: positive(at(scenario, 'threads')),
@@ -114,6 +121,7 @@ function cellOf(cell: Found): BaselineCell {
     length: lengthOf(at(scenario, 'length')),
     tokenize: at(scenario, 'tokenize').value === 'in' ? 'in' : 'out',
     valid,
+    openings,
     samplesMs,
   };
 }

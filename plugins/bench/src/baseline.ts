@@ -67,7 +67,7 @@ export function compareWithBaseline(
       const isComparable = cell.scenario.length !== 'natural' || baseline.data === (report.data?.sha256 ?? null);
       if (!before || !isComparable) return [];
       const teachers = relative ? [teacherBefore.name, report.teacher.name] : undefined;
-      return latencyDrafts({ names, before, after: cell, cell: i, teachers, failOn, seed: report.seed });
+      return latencyDrafts({ names, before, after: cell, cell: i, teachers, failOn });
     }),
     ...both.map(({ before, after }) => sizeDraft(before, after)),
     ...both.flatMap(({ before, after }) => {
@@ -93,10 +93,9 @@ interface LatencyOptions {
   /** Names of the teacher then and now, when times are told relative to it. */
   readonly teachers: readonly string[] | undefined;
   readonly failOn: number;
-  readonly seed: number;
 }
 
-function latencyDrafts({ names, before, after, cell, teachers, failOn, seed }: LatencyOptions): Draft[] {
+function latencyDrafts({ names, before, after, cell, teachers, failOn }: LatencyOptions): Draft[] {
   const then = (name: string) => before.samplesMs.get(name);
   const now = (name: string) => after.samples.find((sample) => sample.name === name && sample.role !== 'control')?.ms;
   const logs = (ms: readonly number[], teacher: readonly number[] | undefined) =>
@@ -109,9 +108,11 @@ function latencyDrafts({ names, before, after, cell, teachers, failOn, seed }: L
       logs(later, teachers && now(teachers[1] as string)),
     ];
     const invalid = [!before.valid && 'earlier', !after.control.valid && 'new'].filter(Boolean).join(' and the ');
+    const change = () =>
+      medianChange({ logs: a, openings: before.openings }, { logs: b, openings: after.openings }, failOn);
     const found: Draft['found'] =
       invalid === ''
-        ? (medianChange(a, b, { failOn, seed }) ?? { reason: 'too few rounds' })
+        ? (change() ?? { reason: 'the models were opened too few times' })
         : { reason: `the control of the ${invalid} run excludes 1` };
     return {
       name,

@@ -54,8 +54,10 @@ export interface BenchOptions {
   readonly threads?: number | readonly number[];
   /** Whether a sample includes tokenizing; default `out`. */
   readonly tokenize?: Scenario['tokenize'];
-  /** For the rounds of the latency in each combination; default 20. */
+  /** For the latency in each combination; default 20. */
   readonly seconds?: number;
+  /** Processes in which the models are opened anew for it, whatever the time; default 6, at least 3. */
+  readonly openings?: number;
   /** Fresh processes per model, 0 for none; default 10. In the first combination. */
   readonly coldStarts?: number;
   /** Whether to compress files over 200 MB, too, for their size; default no. */
@@ -80,6 +82,7 @@ const defaults = {
   threads: 1,
   tokenize: 'out',
   seconds: 20,
+  openings: 6,
   coldStarts: 10,
   compressLarge: false,
   seed: 0,
@@ -201,7 +204,7 @@ async function measureCells(
 }
 
 function cellOptionsOf(settings: Settings): CellOptions {
-  const { data, maxLength = evaluationLength, tokenize, seconds, seed } = settings;
+  const { data, maxLength = evaluationLength, tokenize, seconds, openings, seed } = settings;
   const { progress = silentProgress, signal } = settings;
   return {
     examples: data?.dev ?? sentences.map((text) => ({ text })),
@@ -209,6 +212,7 @@ function cellOptionsOf(settings: Settings): CellOptions {
     tokenize,
     maxLength,
     seconds,
+    openings,
     seed,
     progress,
     signal,

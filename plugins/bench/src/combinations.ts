@@ -41,8 +41,10 @@ export interface CellOptions {
   readonly tokenize: Scenario['tokenize'];
   /** Longer examples of a natural length are cut to so many tokens. */
   readonly maxLength: number;
-  /** For the rounds of each combination. */
+  /** For each combination. */
   readonly seconds: number;
+  /** Of each combination, at least. */
+  readonly openings: number;
   readonly seed: number;
   readonly progress: Progress;
   readonly signal: AbortSignal | undefined;
@@ -84,7 +86,7 @@ export async function measureCombination(
 ): Promise<CellParts> {
   const { device, threads, length } = combination;
   const { readers } = inputs;
-  const { tokenize, seconds, seed, progress, signal } = options;
+  const { tokenize, seconds, openings, seed, progress, signal } = options;
   const timed = models.map(({ facts, onnxFile, classifier, inputs: reads, tuned }, i): TimedModel => {
     const { feeds, rows, maxLength } = readers[i]!;
     const texts = tokenize === 'in' && rows && classifier;
@@ -95,33 +97,28 @@ export async function measureCombination(
       sessionOptions: sessionOptions(device, threads, tuned),
     };
   });
-  const stopwatch = await startStopwatch(timed, {
-    pairInputs: length === 'natural',
-    variables: await deviceVariables(device),
-  }).catch((error: unknown) => {
-    // A terminal's Ctrl-C also reaches a process that is only just starting.
-    signal?.throwIfAborted();
-    throw error;
+  const stopwatchOptions = { pairInputs: length === 'natural', variables: await deviceVariables(device) };
+  const measurement = await measure({
+    names: timed.map(({ name }) => name),
+    reference: models[0]!.facts.name,
+    open: (names) =>
+      startStopwatch(
+        names.map((name) => timed.find((model) => model.name === name)!),
+        stopwatchOptions,
+      ),
+    seed,
+    budgetSeconds: seconds,
+    minOpenings: openings,
+    targetRounds: P90_ROUNDS,
+    warmUpSeconds: Math.min(1, seconds),
+    progress,
+    ...(signal && { signal }),
   });
-  try {
-    const measurement = await measure({
-      subjects: stopwatch.subjects,
-      reference: models[0]!.facts.name,
-      seed,
-      budgetSeconds: seconds,
-      targetRounds: P90_ROUNDS,
-      warmUpSeconds: Math.min(1, seconds),
-      progress,
-      ...(signal && { signal }),
-    });
-    return {
-      scenario: scenarioOf(combination, inputs, options),
-      measurement,
-      flops: new Map(models.map((model, i) => [model.facts.name, meanFlops(model, readers[i]!.feeds)])),
-    };
-  } finally {
-    stopwatch.close();
-  }
+  return {
+    scenario: scenarioOf(combination, inputs, options),
+    measurement,
+    flops: new Map(models.map((model, i) => [model.facts.name, meanFlops(model, readers[i]!.feeds)])),
+  };
 }
 
 export function scenarioOf(

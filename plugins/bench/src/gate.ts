@@ -1,15 +1,15 @@
 /**
- * The decision of the regression gate. Each comparison asks whether a change is worse than the threshold; its one-sided p
- * value comes from a bootstrap, and all together are decided by Holm's method (1979), so that many comparisons do not
+ * The decision of the regression gate. Each comparison asks whether a change is worse than the threshold, with a one-sided
+ * p value, and all together are decided by Holm's method (1979), so that many comparisons do not
  * make a false alarm likely. With one comparison a regression is the same as a 95 % interval wholly beyond the threshold.
  */
-import { MIN_VALUES, percentileInterval, resampledQuantiles, median, type Interval } from 'kdx/timing';
+import { estimate, estimateInterval, median, percentileInterval, studentTail, type Interval } from 'kdx/timing';
 import type { GateVerdict } from './baseline-report.ts';
 
 /** Chance of any false alarm in a run, one-sided: what a 95 % interval leaves on one side. */
 const ALPHA = 0.025;
 
-/** A change with what resampling makes of it; worse is larger. */
+/** A change, and how well it is known. */
 export interface Change {
   readonly change: number;
   readonly ci95: Interval;
@@ -30,21 +30,30 @@ export function isWithin(change: number, worse: Worse, failOn: number): boolean 
   return worse === 'larger' ? change <= 1 + failOn : change >= 1 - failOn;
 }
 
-/**
- * Change of the median of one series to that of another, both logarithms in time order; `null` with too few values. The
- * series come from different runs, so each is resampled by itself, in blocks where it is autocorrelated.
- */
-export function medianChange(
-  before: readonly number[],
-  after: readonly number[],
-  { failOn, seed }: { readonly failOn: number; readonly seed: number },
-): Change | null {
-  if (Math.min(before.length, after.length) < MIN_VALUES) return null;
-  const resampled = (values: readonly number[], stream: number) =>
-    resampledQuantiles(values, [0.5], { seed: stream })[0] as Float64Array;
-  const [earlier, later] = [resampled(before, 2 * seed), resampled(after, 2 * seed + 1)];
-  const changes = later.map((value, i) => Math.exp(value - (earlier[i] as number)));
-  return changeOf(Math.exp(median(after) - median(before)), changes, 'larger', failOn);
+/** Logarithms of times, one per round, and the rounds of each opening. */
+export interface Series {
+  readonly logs: readonly number[];
+  readonly openings: readonly number[];
+}
+
+/** Change of the median from one run to another, by Welch's (1947) t test over openings; `null` with too few of them. */
+export function medianChange(before: Series, after: Series, failOn: number): Change | null {
+  const earlier = estimate(before.logs, before.openings, median);
+  const later = estimate(after.logs, after.openings, median);
+  if (!earlier || !later) return null;
+  const [a, b] = [earlier.standardError ** 2, later.standardError ** 2];
+  const welch = (a + b) ** 2 / (a ** 2 / earlier.degreesOfFreedom + b ** 2 / later.degreesOfFreedom);
+  const difference = {
+    value: later.value - earlier.value,
+    standardError: Math.sqrt(a + b),
+    // Where no opening differs from another, any number does.
+    degreesOfFreedom: Math.floor(welch) || 1,
+  };
+  const [low, high] = estimateInterval(difference);
+  const beyond = difference.value - Math.log(1 + failOn);
+  const p =
+    beyond <= 0 && a + b === 0 ? 1 : studentTail(beyond / difference.standardError, difference.degreesOfFreedom);
+  return { change: Math.exp(difference.value), ci95: [Math.exp(low), Math.exp(high)], p };
 }
 
 /** A comparison that is to be decided. */

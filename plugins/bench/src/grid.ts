@@ -93,6 +93,8 @@ export interface GridCell {
   readonly control: ControlReport;
   readonly stopReason: StopReason;
   readonly rounds: number;
+  /** Rounds of each process in which all models were opened anew. */
+  readonly openings: readonly number[];
   readonly seconds: number;
   /** Teacher, students, and the teacher's second series with the role `control`. */
   readonly samples: readonly Samples[];
@@ -108,7 +110,7 @@ export interface CellParts {
 
 /** Puts one measurement into the form of the report. */
 export function gridCell({ scenario, measurement, flops }: CellParts): GridCell {
-  const { control, stopReason, rounds, seconds, reference } = measurement;
+  const { control, stopReason, rounds, openings, seconds, reference } = measurement;
   const teacher = measurement.subjects.find(({ name }) => name === reference);
   if (!teacher) throw internal(`${reference} was not measured`);
   const students = measurement.subjects.filter((subject) => subject !== teacher);
@@ -125,10 +127,11 @@ export function gridCell({ scenario, measurement, flops }: CellParts): GridCell 
       flops: flops.get(subject.name) ?? null,
       ...(subject.speedup && { speedup: { ...subject.speedup, verdict: verdictOf(subject.speedup) } }),
     })),
-    pairs: pairsOf(subjects, measurement.seed),
+    pairs: pairsOf(subjects, openings),
     control: { ...control.speedup, valid: control.valid },
     stopReason,
     rounds,
+    openings,
     seconds,
     samples: [
       ...subjects.map((subject) => samplesOf(subject, subject === teacher ? 'teacher' : 'student')),
@@ -142,11 +145,11 @@ function samplesOf({ name, runsPerSample, samplesMs }: SubjectResult, role: Samp
 }
 
 /** The teacher's pairs are the speed-ups that are there already. */
-function pairsOf([teacher, ...students]: readonly SubjectResult[], seed: number): Pair[] {
+function pairsOf([teacher, ...students]: readonly SubjectResult[], openings: readonly number[]): Pair[] {
   const pair = (a: SubjectResult, b: SubjectResult): Pair => ({
     a: a.name,
     b: b.name,
-    ...(a === teacher && b.speedup ? b.speedup : pairedSpeedup(a.samplesMs, b.samplesMs, { seed })),
+    ...(a === teacher && b.speedup ? b.speedup : pairedSpeedup(a.samplesMs, b.samplesMs, openings)),
   });
   return [teacher as SubjectResult, ...students].flatMap((a, i) => students.slice(i).map((b) => pair(a, b)));
 }

@@ -1,7 +1,7 @@
 /** The result of `kdx bench`: what is printed as JSON and kept in bench.json. */
 import type { TunedOptions } from 'kdx/classifier';
 import { internal } from 'kdx/errors';
-import { quantileIntervals, type Interval, type StopReason } from 'kdx/timing';
+import { medianInterval, type Interval, type StopReason } from 'kdx/timing';
 import type { BaselineReport } from './baseline-report.ts';
 import type { ImportedRun } from './runner/imported-run.ts';
 import type { ColdStart, ColdStartMemory, ColdStartPhases } from './cold-start.ts';
@@ -118,6 +118,8 @@ export interface BenchReport {
   /** Interrupted; what is there is valid. */
   readonly partial: boolean;
   readonly rounds: number;
+  /** Rounds of each process in which all models were opened anew. */
+  readonly openings: readonly number[];
   readonly seconds: number;
   readonly seed: number;
   readonly data: DataReport | null;
@@ -151,7 +153,7 @@ export function benchReport(parts: ReportParts): BenchReport {
   const [first] = grid;
   const [measured] = cells;
   if (!first || !measured) throw internal('a report needs a measurement');
-  const { scenario, control, stopReason, rounds, seconds, samples } = first;
+  const { scenario, control, stopReason, rounds, openings, seconds, samples } = first;
   return {
     scenario,
     teacher: modelReport(teacher, first, parts),
@@ -160,6 +162,7 @@ export function benchReport(parts: ReportParts): BenchReport {
     stopReason,
     partial: cells.some(({ measurement }) => measurement.partial) || parts.interrupted,
     rounds,
+    openings,
     seconds,
     seed: measured.measurement.seed,
     data,
@@ -221,6 +224,5 @@ function retentionOf(teacher: Metric | null, student: Metric | null): number | n
 
 /** Interval of the median, and the whole range. */
 function spread(values: readonly number[], seed: number): { ci95: Interval | null; range: Interval } {
-  const [ci95 = null] = quantileIntervals(values, [0.5], { seed, blockLength: 1 });
-  return { ci95, range: [Math.min(...values), Math.max(...values)] };
+  return { ci95: medianInterval(values, { seed }), range: [Math.min(...values), Math.max(...values)] };
 }

@@ -5,7 +5,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { childScript } from 'kdx/engine';
 import { KdxError } from 'kdx/errors';
-import type { Subject } from 'kdx/timing';
+import type { Opening, Run } from 'kdx/timing';
 import type { StopwatchReply, StopwatchRequest, TextInputs, WireFeeds } from './stopwatch-messages.ts';
 
 export interface TimedModel {
@@ -25,36 +25,34 @@ export interface StopwatchOptions {
   readonly variables?: Readonly<Record<string, string>>;
 }
 
-export interface Stopwatch {
-  /** One per model; `run` gives the milliseconds of one `session.run`. */
-  readonly subjects: readonly Subject[];
-  close(): void;
-}
-
 /**
- * Starts the process and opens the models in it.
+ * Starts the process and opens the models in it, one after the other. A run gives the milliseconds of one `session.run`.
  * @throws KdxError `run-failed` when a model cannot be opened; so does a run that fails
  */
 export async function startStopwatch(
   models: readonly TimedModel[],
   { pairInputs = false, variables }: StopwatchOptions = {},
-): Promise<Stopwatch> {
+): Promise<Opening> {
   const child = spawn(process.execPath, childScript(import.meta.url, 'stopwatch-child'), {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     serialization: 'advanced',
     env: { ...process.env, ...variables },
   });
-  const close = () => void child.kill('SIGKILL');
+  const exit = new Promise((resolve) => child.on('close', resolve));
+  // Not before its memory is free: the next process would be measured while that is done.
+  const close = async () => {
+    child.kill('SIGKILL');
+    await exit;
+  };
   try {
-    const subjects: Subject[] = [];
+    const runs: Run[] = [];
     for (const { name, file, feeds, sessionOptions = {} } of models) {
       const session = await ask(child, name, { type: 'open', file, feeds, sessionOptions });
-      const run = (turn = 0) => ask(child, name, { type: 'run', session, ...(pairInputs && { turn }) });
-      subjects.push({ name, run });
+      runs.push((turn) => ask(child, name, { type: 'run', session, ...(pairInputs && { turn }) }));
     }
-    return { subjects, close };
+    return { runs, close };
   } catch (error) {
-    close();
+    await close();
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-"""Writes statistics.json: quantiles by numpy, bootstrap intervals by scipy (100 000 resamples). Run: python statistics.py"""
+"""Writes statistics.json: quantiles by numpy; bootstrap intervals (100 000 resamples) and Student's t by scipy."""
 import json
 import pathlib
 
@@ -27,7 +27,6 @@ def case(name, values):
         "mad": float(spread),
         "cv": float(stats.variation(values, ddof=1)),
         "p50": interval(values, numpy.median),
-        "p90": interval(values, lambda x, axis: numpy.quantile(x, 0.9, axis=axis)),
     }
 
 
@@ -36,5 +35,13 @@ cases = [
     case("40 latencies, heavy tail", 12 * numpy.exp(0.05 * generator.standard_t(2, 40))),
     case("200 latencies", 3 * numpy.exp(generator.normal(0, 0.1, 200))),
 ]
-out = {"numpy": numpy.__version__, "scipy": scipy.__version__, "cases": cases}
+student = [
+    {
+        "degreesOfFreedom": df,
+        "critical": float(stats.t.isf(0.025, df)),
+        "tails": [[t, float(stats.t.sf(t, df))] for t in (-3.5, -0.2, 0.5, 1.7, 2.5, 8)],
+    }
+    for df in (1, 2, 3, 4, 5, 8, 11, 30, 199)
+]
+out = {"numpy": numpy.__version__, "scipy": scipy.__version__, "cases": cases, "student": student}
 pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(out, indent=1) + "\n")

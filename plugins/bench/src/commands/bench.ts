@@ -118,8 +118,14 @@ Ctrl-C ends the measurement and shows what there is.`;
       min: 0,
       default: 20,
       summary:
-        'Longest time for the latency runs of each combination; they end early when 200 rounds have told the ratios to 2 %.',
+        'Time for the latency of each combination. It ends early when 200 rounds have told the ratios to 2 %, and slow models take longer.',
       helpValue: 'S',
+    }),
+    openings: Flags.integer({
+      min: 3,
+      default: 6,
+      summary: 'Processes in which all models are opened anew, at least: the interval of a ratio comes from them.',
+      helpValue: 'N',
     }),
     'cold-starts': Flags.integer({
       min: 0,
@@ -204,6 +210,7 @@ Ctrl-C ends the measurement and shows what there is.`;
         length: flags.length,
         threads: flags.threads,
         seconds: flags.seconds,
+        openings: flags.openings,
         tokenize: flags.tokenize,
         coldStarts: flags['cold-starts'],
         compressLarge: flags.compress,
@@ -246,6 +253,7 @@ Ctrl-C ends the measurement and shows what there is.`;
       ...(flags['max-length'] !== undefined && { maxLength: flags['max-length'] }),
       grid: { batch: flags.batch, length: flags.length, threads: flags.threads },
       seconds: flags.seconds,
+      openings: flags.openings,
       seed: flags.seed,
       folder,
       force: flags.force,

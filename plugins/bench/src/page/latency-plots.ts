@@ -134,7 +134,8 @@ export function speedPlot({ students }: BenchReport): Plot | null {
   } as const;
   return {
     title: 'Speed-up over the teacher',
-    caption: 'Median of the ratios of each round and its 95 % interval. Right of the dashed line is faster.',
+    caption:
+      'Median of the ratios of each round and its 95 % interval, over several openings. Right of the dashed line is faster.',
     description: values
       .map(
         ({ model, ratio, low, high, verdict }) => `${model} ${times(ratio)} ${intervalText([low, high])}, ${verdict}`,

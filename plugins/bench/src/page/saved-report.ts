@@ -87,7 +87,7 @@ function completed(report: BenchReport): BenchReport {
   const absent = { compressedBytes: null, coldStartCi95: null, peakRssCi95: null };
   const unknownOfStudents = { retentionCi95: null, agreementCi95: null, klDivergence: null, klCi95: null };
   return {
-    ...{ data: null, grid: [], baseline: null },
+    ...{ data: null, grid: [], baseline: null, openings: [report.rounds] },
     ...report,
     teacher: { ...absent, ...withInterval(report.teacher) },
     students: report.students.map((student) => ({ ...absent, ...unknownOfStudents, ...withInterval(student) })),

@@ -29,7 +29,7 @@ export function studentSentences({ teacher, students }: BenchReport): string[] {
 
 function speedText(speedup: SpeedupReport): string {
   const { ratio, ci95, verdict } = speedup;
-  if (!ci95) return 'speed not known (too few rounds)';
+  if (!ci95) return 'speed not known (opened too few times)';
   switch (verdict) {
     case 'faster':
       return `${times(ratio)} faster ${intervalText(ci95)}`;
@@ -60,9 +60,10 @@ function lengthText(length: Length): string {
 
 /** Conditions and control first, then what else to know of the figures, then warnings of the machine. */
 export function reportNotes(report: BenchReport): string[] {
-  const { scenario, control, rounds, seconds, stopReason, environment } = report;
+  const { scenario, control, rounds, openings, seconds, stopReason, environment } = report;
   return [
-    `${scenarioText(scenario)}; ${counted(rounds, 'round')} in ${significant(seconds)} s: ${stopReason}`,
+    `${scenarioText(scenario)}; ${counted(rounds, 'round')}, the models opened anew ${counted(openings.length, 'time')}, ` +
+      `in ${significant(seconds)} s: ${stopReason}`,
     controlText(control) + (control.valid ? '' : `. It excludes 1: ${invalidity}`),
     ...(report.partial ? [partialText] : []),
     ...deviceNotes(report),

@@ -18,7 +18,7 @@ import { combinationsOf, inputsOf, meanFlops, scenarioOf, type CellOptions, type
 import { modelNames } from '../model-names.ts';
 import { sessionOptions } from '../session-options.ts';
 import { packInputs } from './input-file.ts';
-import { planFormat, type Plan, type PlannedCell, type PlannedModel } from './plan.ts';
+import { planFormat, planVersion, type Plan, type PlannedCell, type PlannedModel } from './plan.ts';
 import { noticeText, readmeText } from './texts.ts';
 
 export interface RunnerOptions {
@@ -28,8 +28,10 @@ export interface RunnerOptions {
   readonly data?: TaskData;
   readonly maxLength?: number;
   readonly grid: Omit<Grid, 'device'>;
-  /** For the rounds of each combination. */
+  /** For each combination. */
   readonly seconds: number;
+  /** Of each combination, at least. */
+  readonly openings: number;
   readonly seed: number;
   /** New or empty, or, with `force`, an earlier folder of this kind. */
   readonly folder: string;
@@ -49,7 +51,8 @@ export interface RunnerFolder {
 
 /** The device is chosen where the folder is run; its inputs are the same on each. */
 const device = ['cpu'] as const;
-const MIN_ROUNDS = 20;
+const ROUNDS_PER_OPENING = 20;
+const MIN_ROUNDS = 5;
 /** Five times what a 90th percentile wants; the result stays a small file. */
 const MAX_ROUNDS = 1000;
 
@@ -154,7 +157,16 @@ async function writePlan(
   dir: string,
   models: readonly BenchModel[],
   planned: PlannedModel[],
-  { grid, data, maxLength = evaluationLength, seconds, seed, progress = silentProgress, signal }: RunnerOptions,
+  {
+    grid,
+    data,
+    maxLength = evaluationLength,
+    seconds,
+    openings,
+    seed,
+    progress = silentProgress,
+    signal,
+  }: RunnerOptions,
 ): Promise<void> {
   const options: CellOptions = {
     examples: data?.dev ?? sentences.map((text) => ({ text })),
@@ -162,6 +174,7 @@ async function writePlan(
     tokenize: 'out',
     maxLength,
     seconds,
+    openings,
     seed,
     progress,
     signal,
@@ -180,11 +193,13 @@ async function writePlan(
   }
   const plan: Plan = {
     format: planFormat,
-    version: 1,
+    version: planVersion,
     kdx: kdxVersions()['kdx']!,
     settings: {
       seed,
       seconds,
+      minOpenings: openings,
+      roundsPerOpening: ROUNDS_PER_OPENING,
       minRounds: MIN_ROUNDS,
       maxRounds: MAX_ROUNDS,
       warmUpSeconds: Math.min(1, seconds),

@@ -61,7 +61,7 @@ export function importedRun(result: RunnerResult, models: readonly ModelIdentity
 
 /** @param names of the models of the plan, in its order */
 export function importedCells({ plan, cells, runtime }: RunnerResult, names: readonly string[]): CellParts[] {
-  return cells.map(({ cell, models, controlMs, seconds, stopReason }) => {
+  return cells.map(({ cell, models, controlMs, openings, seconds, stopReason }) => {
     const { scenario, flops } = plan.cells[cell]!;
     return {
       scenario: { ...scenario, device: runtime.backend },
@@ -69,6 +69,7 @@ export function importedCells({ plan, cells, runtime }: RunnerResult, names: rea
         reference: names[0]!,
         subjects: models.map((series, i) => ({ name: names[i]!, ...series })),
         controlMs,
+        openings,
         seconds,
         stopReason,
         seed: plan.settings.seed,

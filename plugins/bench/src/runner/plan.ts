@@ -53,15 +53,18 @@ const cell = z.strictObject({
 });
 
 export const planFormat = 'kdx-bench-plan';
+export const planVersion = 2;
 
 const plan = z.strictObject({
   format: z.literal(planFormat),
-  version: z.literal(1),
+  version: z.literal(planVersion),
   kdx: text(100),
   settings: z.strictObject({
     seed: z.int().min(0),
-    /** For the rounds of each cell. */
+    /** For each cell. */
     seconds: z.number().min(0).max(1e6),
+    minOpenings: count,
+    roundsPerOpening: count,
     minRounds: count,
     maxRounds: count,
     warmUpSeconds: z.number().min(0).max(1e6),
@@ -75,10 +78,11 @@ const plan = z.strictObject({
 const samples = z.array(milliseconds).min(1).max(100_000);
 
 export const resultFormat = 'kdx-bench-result';
+export const resultVersion = 2;
 
 export const resultSchema = z.strictObject({
   format: z.literal(resultFormat),
-  version: z.literal(1),
+  version: z.literal(resultVersion),
   plan,
   /** What its user called the device. */
   label: text(200).nullable(),
@@ -107,6 +111,8 @@ export const resultSchema = z.strictObject({
           z.strictObject({ firstInferenceMs: z.number().min(0), runsPerSample: count, samplesMs: samples }),
         ),
         controlMs: samples,
+        /** Rounds of each process or worker in which the models were opened anew. */
+        openings: z.array(count).min(1).max(100_000),
         seconds: z.number().min(0),
         stopReason: z.enum(['time budget used', 'round limit reached', 'interrupted']),
       }),

@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { KdxError } from 'kdx/errors';
 import { fileError, sha256 } from 'kdx/files';
-import { resultFormat, resultSchema, type RunnerResult } from './plan.ts';
+import { resultFormat, resultSchema, resultVersion, type RunnerResult } from './plan.ts';
 
 /** Larger ones are not read; a thousand rounds of ten models take 0.2 MB per cell. */
 const MOST_BYTES = 200e6;
@@ -12,8 +12,11 @@ export async function readResult(file: string): Promise<RunnerResult> {
   const text = await textOf(file);
   const value = parse(text, file);
   if (!isObject(value) || value['format'] !== resultFormat) throw invalid(file, 'it is no result of run.mjs');
-  if (value['version'] !== 1)
-    throw invalid(file, `it has version ${JSON.stringify(value['version'])?.slice(0, 20)} of the format, expected 1`);
+  if (value['version'] !== resultVersion)
+    throw invalid(
+      file,
+      `it has version ${JSON.stringify(value['version'])?.slice(0, 20)} of the format, expected ${resultVersion}`,
+    );
   const { sha256: stated, ...content } = value;
   if (sha256(JSON.stringify(content)) !== stated) throw invalid(file, 'it was changed or damaged: its hash differs');
   const { data, error } = resultSchema.safeParse(value);
@@ -55,7 +58,7 @@ function contradiction({ plan, cells, skipped }: RunnerResult): string | undefin
   const uneven = plan.cells.findIndex(({ flops }) => flops.length !== models);
   if (uneven >= 0) return `plan.cells.${uneven}.flops: expected ${models} values, one per model`;
   const seen = new Set<number>();
-  for (const [i, { cell, models: series, controlMs }] of cells.entries()) {
+  for (const [i, { cell, models: series, controlMs, openings }] of cells.entries()) {
     if (cell >= plan.cells.length || seen.has(cell))
       return `cells.${i}.cell: ${cell} is no cell of the plan, or there twice`;
     seen.add(cell);
@@ -63,6 +66,8 @@ function contradiction({ plan, cells, skipped }: RunnerResult): string | undefin
       return `cells.${i}.models: ${series.length} series, expected ${models}, one per model`;
     if (series.some(({ samplesMs }) => samplesMs.length !== controlMs.length))
       return `cells.${i}: expected the same number of samples of each model and of the control`;
+    if (openings.reduce((sum, rounds) => sum + rounds, 0) !== controlMs.length)
+      return `cells.${i}.openings: expected numbers that add up to the ${controlMs.length} samples`;
   }
   const unknown = skipped.findIndex(({ cell }) => cell >= plan.cells.length);
   return unknown < 0 ? undefined : `skipped.${unknown}.cell is no cell of the plan`;

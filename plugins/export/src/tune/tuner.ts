@@ -1,12 +1,12 @@
 /** Finds the fastest settings of a session. What it times is anything that opens and runs, so tests use a fake clock. */
 import { silentProgress, type Progress } from 'kdx/progress';
-import { measure, verdict, type Control, type Interval, type Subject, type Verdict } from 'kdx/timing';
+import { measure, MIN_OPENINGS, verdict, type Control, type Interval, type Opening, type Verdict } from 'kdx/timing';
 import { factors, type SessionSettings } from './session-settings.ts';
 
 /** A session whose time is taken. */
 export interface OpenedSession {
   /** May give its own milliseconds. */
-  run: Subject['run'];
+  run(): Promise<number | void>;
   release(): Promise<void>;
 }
 
@@ -16,7 +16,7 @@ export interface TunerOptions {
   readonly threads: number;
   /** Tried besides. */
   readonly threadCounts: readonly number[];
-  /** For all measurements together; slow models take longer, for each measurement has at least 8 rounds. */
+  /** For all measurements together; slow models take longer, for each is opened 3 times and makes 5 rounds each time. */
   readonly seconds: number;
   readonly signal: AbortSignal;
   readonly progress?: Progress;
@@ -51,7 +51,6 @@ export interface TunerResult extends SessionSettings {
 }
 
 const SEED = 0;
-const MIN_ROUNDS = 8;
 /** The confirmation gets as much time as so many factors. */
 const CONFIRMATION_SHARES = 2;
 
@@ -109,40 +108,56 @@ function fastest(candidates: readonly Candidate[]): SessionSettings | undefined 
   return first && { options: first.options, threads: first.threads };
 }
 
-/** Alternatives against a reference, all open at once and taking turns. */
+/** Alternatives against a reference, several times all open at once and taking turns. */
 async function compare(
   factor: string,
   reference: SessionSettings,
   alternatives: readonly SessionSettings[],
   budgetSeconds: number,
-  { open, signal, now }: TunerOptions,
+  options: TunerOptions,
 ): Promise<{ candidates: Candidate[]; control: Control }> {
+  const { signal, now } = options;
+  const settings = [reference, ...alternatives];
+  const { subjects, control } = await measure({
+    names: settings.map((_, i) => String(i)),
+    reference: '0',
+    open: (names) =>
+      openAll(
+        names.map((name) => settings[Number(name)]!),
+        options,
+      ),
+    seed: SEED,
+    budgetSeconds,
+    minOpenings: MIN_OPENINGS,
+    roundsPerOpening: 10,
+    targetRounds: 100,
+    targetHalfWidth: 0.005,
+    warmUpSeconds: budgetSeconds / 20,
+    warmUpRuns: 3,
+    signal,
+    ...(now && { now }),
+  });
+  signal.throwIfAborted();
+  const candidates = alternatives.map((settings, i): Candidate => {
+    const speedup = subjects[i + 1]!.speedup!;
+    return { factor, ...settings, ...speedup, verdict: verdict(speedup) };
+  });
+  return { candidates, control };
+}
+
+async function openAll(settings: readonly SessionSettings[], { open, signal }: TunerOptions): Promise<Opening> {
   const opened: OpenedSession[] = [];
-  try {
-    for (const settings of [reference, ...alternatives]) {
-      signal.throwIfAborted();
-      opened.push(await open(settings));
-    }
-    const { subjects, control } = await measure({
-      subjects: opened.map((session, i) => ({ name: String(i), run: () => session.run() })),
-      reference: '0',
-      seed: SEED,
-      budgetSeconds,
-      minRounds: MIN_ROUNDS,
-      targetRounds: 100,
-      targetHalfWidth: 0.005,
-      warmUpSeconds: budgetSeconds / 20,
-      warmUpRuns: 3,
-      signal,
-      ...(now && { now }),
-    });
-    signal.throwIfAborted();
-    const candidates = alternatives.map((settings, i): Candidate => {
-      const speedup = subjects[i + 1]!.speedup!;
-      return { factor, ...settings, ...speedup, verdict: verdict(speedup) };
-    });
-    return { candidates, control };
-  } finally {
+  const close = async () => {
     for (const session of opened) await session.release();
+  };
+  try {
+    for (const each of settings) {
+      signal.throwIfAborted();
+      opened.push(await open(each));
+    }
+  } catch (error) {
+    await close();
+    throw error;
   }
+  return { runs: opened.map((session) => () => session.run()), close };
 }
