@@ -165,7 +165,7 @@ export async function measure(options: MeasurementOptions): Promise<Measurement>
       if (!plan) {
         plan = planOf(order, warm, settings, openSeconds);
         progress.end();
-        progress.start('measure (seconds at most)', budgetSeconds);
+        progress.start('measure (seconds)', budgetSeconds);
         begin = now();
       }
       const turns = order.map((lane, i) => ({ lane, run: opening.runs[i] as Run }));

@@ -167,7 +167,7 @@ test('an interruption in the middle of a grid keeps the cells that are done, and
     };
     return { progress, signal: controller.signal, data: scene.data, length: [16, 32, 64] };
   };
-  const measuring = await run(stoppedAt('2 of 3: measure (seconds at most)'));
+  const measuring = await run(stoppedAt('2 of 3: measure (seconds)'));
   assert.deepEqual([measuring.partial, measuring.grid.length, measuring.grid[1]!.rounds], [true, 2, 1]);
   assert.equal(measuring.grid[0]!.stopReason === 'interrupted', false);
   assert.equal(measuring.teacher.metric, null);
