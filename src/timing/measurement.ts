@@ -253,7 +253,8 @@ function planOf(
   openSeconds: number,
 ): RoundPlan {
   const roundSeconds = warm.reduce((sum, { runMs, runsPerSample }) => sum + (runMs * (1 + runsPerSample)) / 1000, 0);
-  const fitting = Math.floor((budgetSeconds / minOpenings - openSeconds) / roundSeconds);
+  const warmSeconds = warm.reduce((sum, { runMs }) => sum + Math.max(LATER_SECONDS, (LATER_RUNS * runMs) / 1000), 0);
+  const fitting = Math.floor((budgetSeconds / minOpenings - openSeconds - warmSeconds) / roundSeconds);
   return {
     runsPerSample: new Map(order.map(({ name }, i) => [name, (warm[i] as WarmUp).runsPerSample])),
     rounds: Math.max(MIN_ROUNDS, Math.min(roundsPerOpening, fitting)),

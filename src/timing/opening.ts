@@ -54,7 +54,8 @@ export async function warmUpAll(
 
 /**
  * One sample of each lane in the order given, milliseconds per run; undefined when interrupted. Each follows an untimed
- * run of the same lane, as in a program that runs nothing else: the others would have emptied the caches.
+ * run of the same lane, as in a program that runs nothing else: the others would have emptied the caches. That one reads
+ * the next round's input, so that none is timed more often than another.
  */
 export async function timeRound(
   lanes: readonly { readonly lane: Lane; readonly run: Run }[],
@@ -67,7 +68,7 @@ export async function timeRound(
   const times: number[] = [];
   for (const { lane, run } of lanes) {
     if (signal?.aborted) return undefined;
-    await run(round);
+    await run(round + 1);
     const count = runsPerSample.get(lane.name) ?? 1;
     let total = 0;
     for (let i = 0; i < count; i++) total += await timeOf(run, round, now);

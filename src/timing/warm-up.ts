@@ -21,14 +21,14 @@ const MIN_SAMPLE_MS = 1;
 
 /**
  * One run of what is measured. It may give the milliseconds it took where it knows them better than the clock around it.
- * @param round the same for all subjects of a round, so that work that varies can be the same for all
+ * @param turn from 0, which of the inputs that take turns: in a round the same for all subjects
  */
-export type Run = (round: number) => Promise<number | void>;
+export type Run = (turn: number) => Promise<number | void>;
 
 /** Milliseconds of one run: what it says itself, or what passes on the clock. */
-export async function timeOf(run: Run, round: number, now: () => number): Promise<number> {
+export async function timeOf(run: Run, turn: number, now: () => number): Promise<number> {
   const begin = now();
-  const own = await run(round);
+  const own = await run(turn);
   return own ?? now() - begin;
 }
 

@@ -11,7 +11,7 @@ interface Series {
 
 interface Subject {
   readonly lane: number;
-  run(round: number): Promise<unknown>;
+  run(turn: number): Promise<unknown>;
 }
 
 interface Request {
@@ -54,7 +54,7 @@ class Tensor {
 const { sha256 } = (await import(new URL('sha256.js', scripts).href)) as { sha256(bytes: Uint8Array): string };
 
 const settings = {
-  ...{ seed: 1, seconds: 1, minOpenings: 6, roundsPerOpening: 20, minRounds: 5, maxRounds: 1000 },
+  ...{ seed: 1, seconds: 3, minOpenings: 6, roundsPerOpening: 20, minRounds: 5, maxRounds: 1000 },
   ...{ warmUpSeconds: 0.1, warmUpRuns: 10 },
 };
 
@@ -72,10 +72,10 @@ interface Simulated {
 interface Ran {
   readonly opening: number;
   readonly lane: number;
-  readonly round: number;
+  readonly turn: number;
 }
 
-/** @returns the result, what ran in which opening with which round, in order, and the progress */
+/** @returns the result, what ran in which opening with which input, in order, and the progress */
 async function simulate({ times, granularityMs = 1e-6, openMs = 0, stopAfter = Infinity, ...more }: Simulated) {
   let clock = 0;
   const log: Ran[] = [];
@@ -89,8 +89,8 @@ async function simulate({ times, granularityMs = 1e-6, openMs = 0, stopAfter = I
       let runs = 0;
       return {
         lane,
-        run: async (round) => {
-          log.push({ opening: request.number, lane, round });
+        run: async (turn) => {
+          log.push({ opening: request.number, lane, turn });
           clock += times[lane % times.length]!(runs++);
         },
       };
@@ -116,16 +116,16 @@ test('the first run is apart, warm-up takes its time and its runs, and samples a
       (lane) =>
         log.filter((entry) => entry.opening === opening && entry.lane === lane).length - 2 * result.openings[opening]!,
     );
-  // 50 ms and 4 ms a run up to 100 ms, 2 ms a run up to 100 ms, and the control; later up to 50 ms, three runs or more.
+  // 50 ms and 4 ms a run up to 100 ms, 2 ms a run up to 100 ms, and the control; later up to 50 ms, in three runs or more.
   assert.deepEqual(
     [warmUpsOf(0), warmUpsOf(1)],
     [
       [14, 50, 14],
-      [4, 25, 4],
+      [3, 25, 3],
     ],
   );
-  // A round takes 20 ms: of the second, a sixth is eight of them.
-  assert.deepEqual([result.openings, result.stopReason], [[8, 8, 8, 8, 8, 8], 'time budget used']);
+  // A round takes 20 ms: of 3 s, a sixth less 150 ms of warm-up is 17 of them.
+  assert.deepEqual([result.openings, result.stopReason], [new Array<number>(7).fill(17), 'time budget used']);
 });
 
 test('openings are in random order, and their rounds, which the seed decides; samples are hot', async () => {
@@ -137,7 +137,8 @@ test('openings are in random order, and their rounds, which the seed decides; sa
       const measured = runs.slice(-8 * rounds);
       const orders = Array.from({ length: rounds }, (_, i) => {
         const round = measured.slice(8 * i, 8 * i + 8);
-        assert.ok(round.every((entry) => entry.round === 20 * opening + i));
+        // The input of the next round comes first, untimed.
+        assert.ok(round.every((entry, run) => entry.turn === 20 * opening + i + (run % 2 === 0 ? 1 : 0)));
         const samples = round.filter((_, run) => run % 2 === 1).map(({ lane }) => lane);
         assert.deepEqual(
           samples,
@@ -173,10 +174,24 @@ test('on a coarse clock a sample is as many runs as 100 steps take, also when a 
 test('the least and the largest number of rounds, whatever the time', async () => {
   const few = await simulate({ times: [() => 500, () => 500] });
   assert.deepEqual([few.result.openings, few.result.stopReason], [[5, 5, 5, 5, 5, 5], 'time budget used']);
-  const slow = await simulate({ times: [() => 2, () => 2], openMs: 100 });
-  assert.equal(slow.result.openings[0], 5);
-  const many = await simulate({ times: [() => 2, () => 2], settings: { maxRounds: 30, seconds: 100 } });
-  assert.deepEqual([many.result.openings, many.result.stopReason], [[20, 10], 'round limit reached']);
+  const slow = await simulate({ times: [() => 2, () => 2], openMs: 200 });
+  assert.equal(slow.result.openings[0], 12);
+  const limited = async (maxRounds: number, minOpenings: number) =>
+    (await simulate({ times: [() => 2, () => 2], settings: { maxRounds, minOpenings, seconds: 100 } })).result;
+  const many = await limited(30, 6);
+  assert.deepEqual([many.openings, many.stopReason], [[5, 5, 5, 5, 5, 5], 'round limit reached']);
+  // Openings go before rounds.
+  assert.deepEqual((await limited(30, 8)).openings, new Array<number>(8).fill(5));
+  assert.deepEqual((await limited(50, 3)).openings, [16, 16, 16, 5]);
+});
+
+test('on a coarse clock, later warm-ups are as short as on a fine one', async () => {
+  const secondsOf = async (granularityMs: number) =>
+    (await simulate({ times: [() => 4, () => 4], granularityMs, settings: { seconds: 0 } })).result.seconds;
+  // Six openings of five rounds of 2 x 3 x 4 ms, or of 25 runs a sample.
+  const [fine, coarse] = [await secondsOf(1e-6), await secondsOf(1)];
+  assert.ok(Math.abs(fine - 6 * 5 * 0.024 - 5 * 3 * 0.052) < 0.01, `${fine}`);
+  assert.ok(coarse < 6 * 5 * 3 * (26 * 0.004) + 5 * 3 * 0.07, `${coarse}`);
 });
 
 test('progress goes from 0 to 1, also without a time', async () => {
@@ -194,42 +209,39 @@ test('stopped: whole rounds are kept, and none when it comes in the warm-up', as
   const { models, controlMs, openings, stopReason } = result;
   assert.deepEqual([log.length, stopReason, openings], [89, 'interrupted', [5, 2]]);
   assert.deepEqual([controlMs.length, ...models.map(({ samplesMs }) => samplesMs.length)], [7, 7, 7]);
+  const first = await simulate({ times: [() => 0.3, () => 0.1], stopAfter: 1900 });
+  assert.equal(first.result.openings.length, 1);
+  const runs = first.result.models.map(({ runsPerSample }) => runsPerSample);
+  assert.deepEqual(
+    runs,
+    [4, 11].map((count, i) => Math.max(count, runs[i]!)),
+    'what the first opening settled is kept',
+  );
   const early = await simulate({ times, stopAfter: 3 });
   assert.deepEqual([early.result.controlMs, early.result.stopReason], [[], 'interrupted']);
 });
 
-test('inputs take turns run by run, those of natural lengths are the same for all in a round; the teacher opens twice', async () => {
-  const read = async (length: number | 'natural') => {
-    const plan = {
-      cells: [{ scenario: { length } }],
-      models: [{ reads: { input_ids: 'int64' } }, { reads: { input_ids: 'int32' } }],
-    };
-    const turns = [{ input_ids: 0 }, { input_ids: 1 }, { input_ids: 2 }];
-    const tensors = [7, 8, 9].map((id) => ({ dims: [1, 1], data: [id] }));
-    const log: unknown[][] = [];
-    const create = async () => {
-      const seen: unknown[] = [];
-      log.push(seen);
-      return { run: async ({ input_ids }: { input_ids: Tensor }) => seen.push(input_ids.data[0]) };
-    };
-    const subjects = await openSubjects({ Tensor }, plan, { tensors, cells: [[turns, turns]] }, 0, [2, 1], create);
-    for (const [round, subject] of [
-      [0, 0],
-      [0, 1],
-      [0, 1],
-      [4, 1],
-      [4, 0],
-    ] as const)
-      await subjects[subject]!.run(round);
-    return log;
+test('a turn names the input, each model has its own, and the teacher opens twice', async () => {
+  const plan = { cells: [{}], models: [{ reads: { input_ids: 'int64' } }, { reads: { input_ids: 'int32' } }] };
+  const tensors = [7, 8, 9, 17, 18].map((id) => ({ dims: [1, 1], data: [id] }));
+  const turns = (...places: number[]) => places.map((input_ids) => ({ input_ids }));
+  const inputs = { tensors, cells: [[turns(0, 1, 2), turns(3, 4)]] };
+  const log: unknown[][] = [];
+  const create = async () => {
+    const seen: unknown[] = [];
+    log.push(seen);
+    return { run: async ({ input_ids }: { input_ids: Tensor }) => seen.push(input_ids.data[0]) };
   };
-  assert.deepEqual(await read(1), [
-    [7n, 8n],
-    [7, 8, 9],
-  ]);
-  assert.deepEqual(await read('natural'), [
-    [7n, 8n],
-    [7, 7, 8],
+  const subjects = await openSubjects({ Tensor }, plan, inputs, 0, [2, 1, 0], create);
+  assert.deepEqual(
+    subjects.map(({ lane }) => lane),
+    [2, 1, 0],
+  );
+  for (const subject of subjects) for (const turn of [0, 0, 1, 5]) await subject.run(turn);
+  assert.deepEqual(log, [
+    [7n, 7n, 8n, 9n],
+    [17, 17, 18, 18],
+    [7n, 7n, 8n, 9n],
   ]);
 });
 

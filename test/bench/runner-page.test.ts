@@ -113,6 +113,8 @@ test('served by serve.mjs it measures with one and two threads, and its file bec
   assert.deepEqual(events, []);
   const foreign = requests.filter((url) => !url.startsWith(address) && !url.startsWith(`blob:${address}`));
   assert.deepEqual(foreign, [], 'nothing is asked of another server');
+  const ofModels = requests.filter((url) => url.includes('/models/'));
+  assert.equal(ofModels.length, 2, 'each model is loaded once for all openings');
   const corner = await page.evaluate(`getComputedStyle(document.querySelector('#form')).borderRadius`);
   assert.equal(corner, '12px', 'the style of all such pages, too');
   for (const colorScheme of ['light', 'dark'] as const) {

@@ -293,7 +293,7 @@ test('what was changed, is damaged or hostile is refused, and it is said why', {
     await assert.rejects(reportOfImports([place(name)]), failure('invalid-result', message), name);
   }
   const changes: readonly [change: (result: Editable) => void, message: RegExp][] = [
-    [(result) => (result.version = 1), /version 1 of the format, expected 2/],
+    [(result) => (result.version = 1), /it is of format 1, expected 2/],
     [(result) => (result.label = '\u001b[2Jgone'), /label: holds control characters/],
     [(result) => (result.label = 'x'.repeat(1e5)), /label: /],
     [(result) => (result.plan.models[0]!.name = 'a\u202eb'), /plan\.models\.0\.name: holds control/],

@@ -36,14 +36,9 @@ const failed = (message: RegExp) => (error: unknown) => {
   return true;
 };
 
-async function using(
-  models: readonly TimedModel[],
-  use: (opening: Opening) => Promise<void>,
-  pairInputs = false,
-): Promise<void> {
+async function using(models: readonly TimedModel[], use: (opening: Opening) => Promise<void>): Promise<void> {
   const stopwatch = await startStopwatch(
     models.map((model) => ({ ...model, sessionOptions: { intraOpNumThreads: 1 } })),
-    { pairInputs },
   );
   try {
     await use(stopwatch);
@@ -68,21 +63,18 @@ test('a run gives its own milliseconds, less than the way there and back', async
   );
 });
 
-test('inputs take turns: the second of two is out of range', async () => {
+test('a turn names its input, and turns come round again: the second of two is out of range', async () => {
   await using([{ name: 'gather', file, feeds: [feed(0), feed(9)] }], async ({ runs: [run] }) => {
-    await run!(0);
-    await assert.rejects(run!(0), failed(/^gather cannot be run: .*(out of|bounds|range)/s));
+    for (const turn of [0, 0, 2, 4]) await run!(turn);
+    for (const turn of [1, 3])
+      await assert.rejects(run!(turn), failed(/^gather cannot be run: .*(out of|bounds|range)/s));
     await run!(0);
   });
 });
 
-test('paired inputs are those of the round, however often a model ran before', async () => {
-  const use = async ({ runs: [run] }: Opening) => {
-    for (const round of [0, 0, 2, 4]) await run!(round);
-    for (const round of [1, 3]) await assert.rejects(run!(round), failed(/gather cannot be run/));
-    await run!(0);
-  };
-  await using([{ name: 'gather', file, feeds: [feed(0), feed(9)] }], use, true);
+test('an abort stops the opening before the next model', async () => {
+  const signal = AbortSignal.abort(new Error('stopped by the test'));
+  await assert.rejects(startStopwatch([{ name: 'gather', file, feeds: [feed(0)] }], { signal }), /stopped by the test/);
 });
 
 test('a file that is no model is named with the reason', async () => {

@@ -74,6 +74,34 @@ test('each round samples every subject once and the reference twice, hot, in an 
   assert.equal(result.control.samplesMs.length, result.rounds);
 });
 
+test('every input is timed as often as the others, and each subject has the same ones in a round', async () => {
+  const machine = new Simulation();
+  const timed: Record<string, Map<number, number>> = {};
+  const inputs = 8;
+  const open = async (names: readonly string[]) => {
+    const { runs, close } = await machine.opener({ a: () => 4, b: () => 0.2 })(names);
+    const seen = names.map((name) => (timed[name] ??= new Map<number, number>()));
+    const costs = runs.map((run, i) => (turn: number) => {
+      const input = turn % inputs;
+      seen[i]!.set(input, (seen[i]!.get(input) ?? 0) + 1);
+      // Its own time tells which input it read.
+      return run(turn).then(() => (names[i] === 'a' ? 4 : 0.2) * (1 + input));
+    });
+    return { runs: costs, close };
+  };
+  const { subjects, rounds } = await measureOn(machine, { a: () => 4, b: () => 0.2 }, { open, targetRounds: 160 });
+  assert.equal(rounds, 160);
+  for (const { name, samplesMs } of subjects) {
+    const cost = name === 'a' ? 4 : 0.2;
+    samplesMs.forEach((ms, round) => near(ms, cost * (1 + (round % inputs))));
+  }
+  assert.deepEqual(
+    subjects[1]!.speedup!.ci95!.map((end) => Math.round(end * 1e6) / 1e6),
+    [20, 20],
+  );
+  assert.equal(timed['b']!.size, inputs);
+});
+
 test('the same seed gives the same order, another seed another', async () => {
   const logOf = async (seed: number): Promise<string> => {
     const machine = new Simulation();
@@ -167,27 +195,24 @@ test('slow subjects make fewer rounds in an opening, and the least number of the
     const open = machine.opener({ a: () => ms }, () => 1, openMs);
     return (await measureOn(machine, { a: () => ms }, { open })).openings;
   };
-  // 10 s for 6 openings; a round is a run and a sample of the subject and of the control.
+  // 10 s for 6 openings; a round is a run and a sample of the subject and of the control, which warm up by three runs each.
   assert.deepEqual(await roundsOf(1, 0), [20, 20, 20, 20, 20, 20]);
-  assert.deepEqual(await roundsOf(40, 0), [10, 10, 10, 10, 10, 10]);
-  assert.deepEqual(await roundsOf(40, 500), [7, 7, 7, 7, 7, 7]);
+  assert.deepEqual(await roundsOf(30, 0), [12, 12, 12, 12, 12, 12]);
+  assert.deepEqual(await roundsOf(30, 300), [9, 9, 9, 9, 9, 9]);
   assert.deepEqual(await roundsOf(4000, 500), [5, 5, 5, 5, 5, 5]);
 });
 
 test('a machine on which the same file differs from itself makes the run invalid', async () => {
   const machine = new Simulation();
-  let opened = 0;
-  // What is opened first has the better memory in all openings but one, and the control is it.
-  const open = (names: readonly string[]) => {
-    opened++;
-    return machine.opener({ a: () => 10 }, placement(names))(names);
-  };
-  const placement = (names: readonly string[]) => {
-    let place = 0;
-    return () => (place++ === controls[opened - 1]! ? 1.2 : names.length / 2);
-  };
   const controls = await placesOfControl();
-  const { control } = await measureOn(machine, { a: () => 10 }, { open });
+  // The control has the worse memory in every opening, each of which opens two.
+  let opened = 0;
+  const placement = () => {
+    const [opening, place] = [Math.floor(opened / 2), opened % 2];
+    opened++;
+    return place === controls[opening] ? 1.2 : 1;
+  };
+  const { control } = await measureOn(machine, { a: () => 10 }, { open: machine.opener({ a: () => 10 }, placement) });
   assert.equal(control.valid, false);
   near(control.speedup.ratio, 10 / 12);
 });

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { medianInterval, MIN_VALUES } from '../../src/timing/bootstrap.ts';
-import { estimate, estimateInterval, logInterval, MIN_OPENINGS } from '../../src/timing/sections.ts';
+import { estimate, estimateInterval, joined, logInterval, MIN_OPENINGS } from '../../src/timing/sections.ts';
+import { latencyOf } from '../../src/timing/latency.ts';
 import {
   classifyOutliers,
   coefficientOfVariation,
@@ -96,11 +97,27 @@ test('the interval of openings of equal length is that of their statistics aroun
   close(Math.log(last), high, 1e-12, 'high end of factors');
 });
 
-test('an opening counts by its rounds', () => {
-  // Medians 2, 4 and 100 around 3, weighted 3, 3 and 1.
-  const { value, standardError } = estimate([1, 2, 3, 3, 4, 5, 100], [3, 3, 1], median)!;
-  close(value, 3, 1e-12, 'median');
-  close(standardError, Math.sqrt((3 * 1 + 3 * 1 + 97 ** 2) / 7 / 2), 1e-12, 'standard error');
+test('an opening that was cut short counts by its rounds, and not as a whole one', () => {
+  // Medians 2, 4, 6 and 100 around 4, with shares 3, 3, 3 and 1 of 10: the sum of their squares is 0.28.
+  const { value, standardError, degreesOfFreedom } = estimate([1, 2, 3, 3, 4, 5, 5, 6, 7, 100], [3, 3, 3, 1], median)!;
+  assert.equal(degreesOfFreedom, 3);
+  close(value, 4.5, 1e-12, 'median');
+  const variance = (3 * 2.5 ** 2 + 3 * 0.5 ** 2 + 3 * 1.5 ** 2 + 95.5 ** 2) / 10;
+  close(standardError, Math.sqrt((variance * 0.28) / 0.72), 1e-12, 'standard error');
+  const values = Array.from({ length: 19 }, (_, i) => i);
+  assert.equal(estimate(values, [9, 9, 1], median), null, 'hardly more than two');
+});
+
+test('openings are joined until each section has the rounds that a statistic needs', () => {
+  assert.deepEqual(joined([20, 20, 20], 20), [20, 20, 20]);
+  assert.deepEqual(joined([5, 5, 5, 5, 5, 5, 5, 5, 5], 20), [20, 25]);
+  assert.deepEqual(joined([20, 20, 3], 20), [20, 23]);
+  assert.deepEqual(joined([5, 5], 20), [10]);
+  const samples = Array.from({ length: 60 }, (_, i) => 1 + ((i * 7) % 60) / 60);
+  const p90 = (openings: readonly number[]) => latencyOf(samples, openings).p90Ci95;
+  assert.notEqual(p90(new Array<number>(6).fill(10)), null);
+  assert.deepEqual(p90(new Array<number>(6).fill(10)), p90([20, 20, 20]));
+  assert.equal(p90([30, 30]), null);
 });
 
 test(`fewer than ${MIN_OPENINGS} openings have no interval, and openings must fit the values`, () => {

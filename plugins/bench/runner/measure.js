@@ -17,8 +17,8 @@
  *
  * @typedef {{
  *   lane: number,
- *   run(round: number): Promise<unknown>,
- * }} Subject something whose time is taken; `lane` is its place among the models, for the control their number
+ *   run(turn: number): Promise<unknown>,
+ * }} Subject something whose time is taken; `turn` is which of the inputs, in a round the same for all; `lane` is its place among the models, for the control their number
  *
  * @typedef {{ number: number, firstRound: number, fixed?: { rounds: number, runsPerSample: number[] } }} OpeningRequest
  *   `fixed`: what the first opening settled for all, by lane
@@ -59,7 +59,7 @@ const minSampleMs = 1;
 /** So many in a row were long enough. */
 const settledSamples = 3;
 
-/** Warm-up of later openings. */
+/** Least warm-up of later openings. */
 const laterSeconds = 0.05;
 const laterRuns = 3;
 
@@ -109,7 +109,7 @@ export async function measure(models, settings, open, { now, isStopped, onProgre
   /** @type {Rounds['stopReason'] | undefined} */
   let stopReason;
   while (!stopReason) {
-    const left = maxRounds - controlMs.length;
+    const left = Math.max(settings.minRounds, maxRounds - controlMs.length);
     const request = { number: openings.length, firstRound: controlMs.length };
     const opened = isStopped()
       ? undefined
@@ -122,13 +122,13 @@ export async function measure(models, settings, open, { now, isStopped, onProgre
         samplesMs.push(.../** @type {number[]} */ (opened.samplesMs[i]));
       });
     }
-    if (!opened || opened.isStopped) stopReason = 'interrupted';
-    else if (!fixed) {
+    if (opened && !fixed) {
       fixed = { rounds: opened.plannedRounds, runsPerSample: opened.runsPerSample };
       begin += opened.warmUpMs;
     }
+    if (!opened || opened.isStopped) stopReason = 'interrupted';
     onProgress(Math.min(1, openings.length / minOpenings, seconds > 0 ? elapsed() / seconds : 1));
-    if (controlMs.length >= maxRounds) stopReason ??= 'round limit reached';
+    if (controlMs.length >= maxRounds && openings.length >= minOpenings) stopReason ??= 'round limit reached';
     else if (openings.length >= minOpenings && elapsed() >= seconds) stopReason ??= 'time budget used';
   }
   return {
@@ -168,20 +168,21 @@ export function openingOrder(models, seed, opening) {
  */
 export async function measureOpening(subjects, openMs, settings, { number, firstRound, fixed }, surroundings) {
   const { now, turn, isStopped = () => false, onWarmUp = () => undefined } = surroundings;
-  const [firstMs, runsPerSample] = [subjects.map(() => 0), fixed?.runsPerSample ?? subjects.map(() => 1)];
+  const [firstMs, runsPerSample] = [subjects.map(() => 0), subjects.map(() => 1)];
   const begin = now();
-  let roundMs = 0;
+  let [roundMs, laterMs] = [0, 0];
   for (const [i, { lane, run }] of subjects.entries()) {
     onWarmUp(i, subjects.length);
-    const warm = await warmUp(run, leastWarmUp(settings, fixed !== undefined), surroundings);
+    const warm = await warmUp(run, settings, fixed?.runsPerSample[lane], surroundings);
     firstMs[lane] = warm.firstInferenceMs;
-    if (!fixed) runsPerSample[lane] = warm.runsPerSample;
-    roundMs += warm.runMs * (1 + /** @type {number} */ (runsPerSample[lane]));
+    runsPerSample[lane] = warm.runsPerSample;
+    roundMs += warm.runMs * (1 + warm.runsPerSample);
+    laterMs += Math.max(1000 * laterSeconds, laterRuns * warm.runMs);
   }
   // The control samples as its model does.
   if (!fixed) runsPerSample[subjects.length - 1] = /** @type {number} */ (runsPerSample[0]);
   const warmUpMs = now() - begin;
-  const plannedRounds = fixed?.rounds ?? roundsOf(settings, openMs, roundMs);
+  const plannedRounds = fixed?.rounds ?? roundsOf(settings, openMs + laterMs, roundMs);
 
   const samplesMs = subjects.map(() => /** @type {number[]} */ ([]));
   const random = randomStream(2 * streamOf(settings.seed, number) + 1);
@@ -193,7 +194,8 @@ export async function measureOpening(subjects, openMs, settings, { number, first
     const times = [];
     for (const { lane, run } of order) {
       if (isStopped()) break;
-      await run(firstRound + round);
+      // Another input, so that none is timed more often than others.
+      await run(firstRound + round + 1);
       const runs = /** @type {number} */ (runsPerSample[lane]);
       times.push((await timeOf(run, firstRound + round, runs, now)) / runs);
     }
@@ -204,24 +206,15 @@ export async function measureOpening(subjects, openMs, settings, { number, first
 }
 
 /**
+ * Rounds of every opening: fewer where the least number of openings would take longer than the time, or make too many.
  * @param {Settings} settings
- * @param {boolean} isAgain the machine is warm, only the memory of this opening is not
- */
-function leastWarmUp({ warmUpSeconds, warmUpRuns }, isAgain) {
-  return isAgain
-    ? { seconds: Math.min(laterSeconds, warmUpSeconds), runs: Math.min(laterRuns, warmUpRuns) }
-    : { seconds: warmUpSeconds, runs: warmUpRuns };
-}
-
-/**
- * Rounds of every opening: fewer where the least number of openings would take longer than the time.
- * @param {Settings} settings
- * @param {number} openMs
+ * @param {number} openMs with the warm-up of later openings
  * @param {number} roundMs
  */
 function roundsOf({ seconds, minOpenings, roundsPerOpening, minRounds, maxRounds }, openMs, roundMs) {
   const fitting = Math.floor(((1000 * seconds) / minOpenings - openMs) / roundMs);
-  return Math.min(maxRounds, Math.max(minRounds, Math.min(roundsPerOpening, fitting)));
+  const most = Math.min(roundsPerOpening, fitting, Math.floor(maxRounds / minOpenings));
+  return Math.min(maxRounds, Math.max(minRounds, most));
 }
 
 /**
@@ -246,20 +239,24 @@ async function timeOf(run, round, count, now) {
 }
 
 /**
- * Runs until both the time and the number of runs are reached. The runs of a sample become more until the fastest one seen is
- * long enough; a mean would be misled by a single run that was held up.
+ * Runs until both the time and the number of runs are reached. In the first opening, the runs of a sample become more until the
+ * fastest one seen is long enough; a mean would be misled by a single run that was held up.
  * @param {Subject['run']} run
- * @param {{ seconds: number, runs: number }} least
+ * @param {Settings} settings
+ * @param {number | undefined} known runs of a sample, in later openings: the machine is warm, only their memory is not
  * @param {Surroundings} surroundings
  */
-async function warmUp(run, least, { now, turn, granularityMs, isStopped }) {
-  const sampleMs = Math.max(minSampleMs, clockSteps * granularityMs);
+async function warmUp(run, { warmUpSeconds, warmUpRuns }, known, { now, turn, granularityMs, isStopped }) {
+  const sampleMs = known === undefined ? Math.max(minSampleMs, clockSteps * granularityMs) : 0;
+  const seconds = known === undefined ? warmUpSeconds : Math.min(laterSeconds, warmUpSeconds);
+  const least = known === undefined ? warmUpRuns : Math.min(laterRuns, warmUpRuns);
   await turn();
   const begin = now();
   const firstInferenceMs = await timeOf(run, 0, 1, now);
   let [runs, runsPerSample, longEnough, runMs] = [1, 1, 0, Infinity];
   for (let step = 1; !isStopped?.(); step++) {
-    if (runs >= least.runs && now() - begin >= 1000 * least.seconds && longEnough >= settledSamples) break;
+    const isSettled = known !== undefined || longEnough >= settledSamples;
+    if (runs >= least && now() - begin >= 1000 * seconds && isSettled) break;
     await turn();
     const ms = await timeOf(run, step, runsPerSample, now);
     runs += runsPerSample;
@@ -270,7 +267,7 @@ async function warmUp(run, least, { now, turn, granularityMs, isStopped }) {
       [longEnough, runMs] = [0, Infinity];
     }
   }
-  return { firstInferenceMs, runMs, runsPerSample };
+  return { firstInferenceMs, runMs, runsPerSample: known ?? runsPerSample };
 }
 
 /**

@@ -20,6 +20,8 @@ const element = (id) => document.getElementById(id);
 let plan;
 /** @type {any} */
 let worker;
+/** Once loaded. @type {import('./worker.js').Files | undefined} */
+let files;
 let stopped = false;
 let wasHidden = false;
 
@@ -137,14 +139,15 @@ function measureInWorker(request, name) {
   const answered = new Promise((resolve, reject) => {
     worker.onmessage = (/** @type {{ data: Answer }} */ { data }) => {
       if ('error' in data) reject(new Error(data.error));
+      else if ('files' in data) files = data.files;
       else if ('opened' in data) resolve(data);
       else showStage(`${name}: ${data.stage}`, data.done / data.total);
     };
     worker.onerror = (/** @type {any} */ event) =>
       reject(new Error(event.message || 'the worker could not be started'));
   });
-  if (request.opening.number === 0) showStage(`${name}: Loading`, 0);
-  worker.postMessage({ plan, ...request });
+  if (!files) showStage(`${name}: Loading`, 0);
+  worker.postMessage({ plan, files, ...request });
   return answered.finally(() => worker.terminate());
 }
 

@@ -35,9 +35,15 @@ const server = createServer(async (request, response) => {
   try {
     const { pathname } = new URL(request.url ?? '', 'http://localhost');
     const file = new URL(`.${pathname.endsWith('/') ? `${pathname}index.html` : pathname}`, import.meta.url);
-    const { size } = await stat(file);
+    const { size, mtimeMs } = await stat(file);
+    // Every opening loads the scripts and the runtime again.
+    const etag = `"${size}-${mtimeMs}"`;
+    if (request.headers['if-none-match'] === etag) {
+      response.writeHead(304, { ...headers, etag }).end();
+      return;
+    }
     const type = types[extname(fileURLToPath(file))] ?? 'application/octet-stream';
-    response.writeHead(200, { ...headers, 'content-type': type, 'content-length': size });
+    response.writeHead(200, { ...headers, 'content-type': type, 'content-length': size, etag });
     createReadStream(file).pipe(response);
   } catch {
     response.writeHead(404).end('not found');

@@ -16,7 +16,6 @@
  * @returns {Promise<import('./measure.js').Subject[]>}
  */
 export async function openSubjects(ort, plan, inputs, cell, order, create) {
-  const { scenario } = /** @type {import('./plan.js').PlannedCell} */ (plan.cells[cell]);
   const subjects = [];
   for (const lane of order) {
     const place = lane % plan.models.length;
@@ -25,13 +24,7 @@ export async function openSubjects(ort, plan, inputs, cell, order, create) {
     const turns = (inputs.cells[cell]?.[place] ?? []).map((feeds) =>
       Object.fromEntries(Object.entries(feeds).map(([name, at]) => [name, tensor(ort, model.reads[name], inputs, at)])),
     );
-    let runs = 0;
-    subjects.push({
-      lane,
-      // Inputs of different lengths: all models read the same in the same round. Else they take turns, run by run.
-      run: (/** @type {number} */ round) =>
-        session.run(turns[(scenario.length === 'natural' ? round : runs++) % turns.length]),
-    });
+    subjects.push({ lane, run: (/** @type {number} */ turn) => session.run(turns[turn % turns.length]) });
   }
   return subjects;
 }

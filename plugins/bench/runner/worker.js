@@ -1,5 +1,5 @@
 // Measures one opening of the models in a thread of its own, so that it finds nothing of another one and the page stays alive.
-/* global fetch, performance */
+/* global fetch, performance, Blob */
 import { clockGranularity, measureOpening, openingOrder } from './measure.js';
 import { openSubjects } from './sessions.js';
 import { sha256 } from './sha256.js';
@@ -8,8 +8,10 @@ import { sha256 } from './sha256.js';
  * @typedef {import('./plan.js').Plan} Plan
  * @typedef {import('./plan.js').PlannedFile} PlannedFile
  * @typedef {import('./measure.js').OpeningRequest} OpeningRequest
- * @typedef {{ plan: Plan, cell: number, opening: OpeningRequest, backend: 'wasm' | 'webgpu' }} Request
+ * @typedef {Record<string, Blob>} Files the models' files by their path in this folder
+ * @typedef {{ plan: Plan, cell: number, opening: OpeningRequest, backend: 'wasm' | 'webgpu', files: Files | undefined }} Request
  * @typedef {{ stage: string, done: number, total: number }
+ *   | { files: Files }
  *   | { opened: import('./measure.js').Opened, version: string, gpu: string | null, granularityMs: number }
  *   | { error: string }} Answer
  */
@@ -27,7 +29,9 @@ scope.onmessage = (/** @type {{ data: Request | 'stop' }} */ { data }) => {
 };
 
 /** @param {Request} request @returns {Promise<Answer>} */
-async function run({ plan, cell, opening, backend }) {
+async function run({ plan, cell, opening, backend, files: loaded }) {
+  const files = loaded ?? (await loadFiles(plan));
+  if (!loaded) send({ files });
   const begin = now();
   const { threads } = /** @type {import('./plan.js').PlannedCell} */ (plan.cells[cell]).scenario;
   const isGpu = backend === 'webgpu';
@@ -37,24 +41,17 @@ async function run({ plan, cell, opening, backend }) {
   ort.env.wasm.numThreads = isGpu ? 1 : threads;
   ort.env.wasm.wasmPaths = { wasm: new URL(`web/${wasm}`, import.meta.url).href };
 
-  const files = plan.models.flatMap((model) => [model, ...(model.external ? [model.external] : [])]);
-  const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  let done = 0;
-  const isFirst = opening.number === 0;
-  const load = async (/** @type {PlannedFile} */ file) => {
-    const content = await fileContent(file, isFirst);
-    if (isFirst) send({ stage: 'Loading the models', done: Math.min((done += file.bytes), total), total });
-    return content;
-  };
+  const content = async (/** @type {PlannedFile} */ { file }) =>
+    new Uint8Array(await /** @type {Blob} */ (files[file]).arrayBuffer());
   const inputs = /** @type {import('./plan.js').Inputs} */ (await (await get('inputs.json')).json());
   const order = openingOrder(plan.models.length, plan.settings.seed, opening.number);
   const subjects = await openSubjects(ort, plan, inputs, cell, order, async (model) => {
     const { external } = model;
-    return ort.InferenceSession.create(await load(model), {
+    return ort.InferenceSession.create(await content(model), {
       executionProviders: [backend],
       // Errors only.
       logSeverityLevel: 3,
-      ...(external && { externalData: [{ path: external.name, data: await load(external) }] }),
+      ...(external && { externalData: [{ path: external.name, data: await content(external) }] }),
     });
   });
   const granularityMs = clockGranularity(now);
@@ -63,20 +60,31 @@ async function run({ plan, cell, opening, backend }) {
     granularityMs,
     turn,
     isStopped: () => stopped,
-    onWarmUp: (at, of) => isFirst && send({ stage: 'Warming up', done: at, total: of }),
+    onWarmUp: (at, of) => opening.fixed === undefined && send({ stage: 'Warming up', done: at, total: of }),
   });
   const adapter = isGpu ? (await ort.env.webgpu.device)?.adapterInfo : undefined;
   const gpu = adapter ? [adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(' ') : null;
   return { opened, version: String(ort.env.versions.web), gpu, granularityMs };
 }
 
-/** @param {PlannedFile} file @param {boolean} isChecked what is measured is what was planned */
-async function fileContent({ file, sha256: expected }, isChecked) {
-  const bytes = new Uint8Array(await (await get(file)).arrayBuffer());
-  if (!isChecked) return bytes;
-  const found = scope.crypto?.subtle ? hex(await scope.crypto.subtle.digest('SHA-256', bytes)) : sha256(bytes);
-  if (found !== expected) throw new Error(`${file} is not the file that was planned: copy the folder again`);
-  return bytes;
+/** Each once, for all openings: their workers share what the browser holds of it. @param {Plan} plan @returns {Promise<Files>} */
+async function loadFiles({ models }) {
+  const wanted = models.flatMap((model) => [model, ...(model.external ? [model.external] : [])]);
+  const total = wanted.reduce((sum, { bytes }) => sum + bytes, 0);
+  let done = 0;
+  /** @type {Files} */
+  const files = {};
+  for (const { file, bytes, sha256: expected } of wanted) {
+    const content = await (await get(file)).arrayBuffer();
+    const found = scope.crypto?.subtle
+      ? hex(await scope.crypto.subtle.digest('SHA-256', content))
+      : sha256(new Uint8Array(content));
+    // What is measured is what was planned.
+    if (found !== expected) throw new Error(`${file} is not the file that was planned: copy the folder again`);
+    files[file] = new Blob([content]);
+    send({ stage: 'Loading the models', done: (done += bytes), total });
+  }
+  return files;
 }
 
 /** @param {ArrayBuffer} buffer */

@@ -111,7 +111,7 @@ function cellOf(cell: Found): BaselineCell {
   if (rounds.size !== 1 || count === 0)
     throw unexpected(at(cell, 'samples'), 'the same number of samples of each model');
   // Older results are of one process.
-  const openings = optional(at(cell, 'openings'), (found) => list(found).map(positive)) ?? [count];
+  const openings = optional(at(cell, 'openings'), (found) => list(found).map(whole)) ?? [count];
   if (openings.reduce((sum, opening) => sum + opening, 0) !== count)
     throw unexpected(at(cell, 'openings'), `numbers that add up to the ${count} samples`);
   return {
@@ -153,6 +153,11 @@ function number(found: Found): number {
 
 function positive(found: Found): number {
   if (number(found) <= 0) throw unexpected(found, 'a number above 0');
+  return found.value as number;
+}
+
+function whole(found: Found): number {
+  if (!Number.isInteger(positive(found))) throw unexpected(found, 'a whole number');
   return found.value as number;
 }
 

@@ -25,7 +25,7 @@ export interface BaselineComparison {
   readonly after: number;
   /** `after` over `before`: above 1 slower or larger, below 1 a lower metric; `null` over 0. */
   readonly change: number | null;
-  /** `null` for sizes, and with too few samples. */
+  /** `null` for sizes, and with too few openings or examples. */
   readonly ci95: Interval | null;
   /** One-sided: of a change at least so bad if the true one were just at the threshold; `null` without an interval. */
   readonly p: number | null;

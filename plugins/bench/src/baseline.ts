@@ -19,7 +19,7 @@ export interface GateOptions {
 /** A comparison before the decision, which looks at all of them. */
 interface Draft extends Pick<BaselineComparison, 'name' | 'measure' | 'cell' | 'method' | 'before' | 'after'> {
   readonly worse: Worse;
-  /** A change that resampling knows, an exact one, or why there is none. */
+  /** A change with its interval, an exact one, or why there is none. */
   readonly found: Change | number | { readonly reason: string };
 }
 

@@ -84,7 +84,7 @@ export async function measureCombination(
   inputs: CellInputs,
   options: CellOptions,
 ): Promise<CellParts> {
-  const { device, threads, length } = combination;
+  const { device, threads } = combination;
   const { readers } = inputs;
   const { tokenize, seconds, openings, seed, progress, signal } = options;
   const timed = models.map(({ facts, onnxFile, classifier, inputs: reads, tuned }, i): TimedModel => {
@@ -97,7 +97,7 @@ export async function measureCombination(
       sessionOptions: sessionOptions(device, threads, tuned),
     };
   });
-  const stopwatchOptions = { pairInputs: length === 'natural', variables: await deviceVariables(device) };
+  const stopwatchOptions = { variables: await deviceVariables(device), ...(signal && { signal }) };
   const measurement = await measure({
     names: timed.map(({ name }) => name),
     reference: models[0]!.facts.name,

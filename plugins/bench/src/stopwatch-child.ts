@@ -6,7 +6,6 @@ interface OpenSession {
   readonly session: InferenceSession;
   /** Inputs of each turn. A function does its work within the time that is taken. */
   readonly turns: readonly (() => Record<string, Tensor>)[];
-  runs: number;
 }
 
 const sessions: OpenSession[] = [];
@@ -16,11 +15,10 @@ async function answer(request: StopwatchRequest): Promise<number> {
     const { file, feeds, sessionOptions } = request;
     const session = await InferenceSession.create(file, sessionOptions);
     const turns = 'batches' in feeds ? await tokenizingTurns(feeds) : feeds.map(readyTurn);
-    return sessions.push({ session, turns, runs: 0 }) - 1;
+    return sessions.push({ session, turns }) - 1;
   }
   const open = sessions[request.session] as OpenSession;
-  const number = request.turn ?? open.runs++;
-  const turn = open.turns[number % open.turns.length] as () => Record<string, Tensor>;
+  const turn = open.turns[request.turn % open.turns.length] as () => Record<string, Tensor>;
   const begin = performance.now();
   await open.session.run(turn());
   return performance.now() - begin;

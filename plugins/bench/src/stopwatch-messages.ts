@@ -34,8 +34,8 @@ export type StopwatchRequest =
   | {
       readonly type: 'run';
       readonly session: number;
-      /** Which of the inputs; default: the one after the last. */
-      readonly turn?: number;
+      /** Which of the inputs, which come round again. */
+      readonly turn: number;
     };
 
 /** Number of the session that was opened, or milliseconds of the run. */

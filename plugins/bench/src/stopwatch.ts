@@ -1,6 +1,6 @@
 /**
- * Takes the time of models as a program sees it that runs them with onnxruntime-node: in one process apart, so that no
- * run blocks this one, by that process's clock, so that the way there and back is not in it.
+ * Takes the time of models as a program sees it that runs them with onnxruntime-node: in a process apart, so that no run
+ * blocks this one, by that process's clock, so that the way there and back is not in it.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { childScript } from 'kdx/engine';
@@ -19,19 +19,19 @@ export interface TimedModel {
 }
 
 export interface StopwatchOptions {
-  /** Inputs differ in size, so all models read the same in the same round. Default: inputs take turns run by run. */
-  readonly pairInputs?: boolean;
   /** Of the process, besides those of this one. */
   readonly variables?: Readonly<Record<string, string>>;
+  /** Stops opening; a run is not stopped by it. */
+  readonly signal?: AbortSignal;
 }
 
 /**
  * Starts the process and opens the models in it, one after the other. A run gives the milliseconds of one `session.run`.
- * @throws KdxError `run-failed` when a model cannot be opened; so does a run that fails
+ * @throws KdxError `run-failed` when a model cannot be opened; so does a run that fails; the signal's reason
  */
 export async function startStopwatch(
   models: readonly TimedModel[],
-  { pairInputs = false, variables }: StopwatchOptions = {},
+  { variables, signal }: StopwatchOptions = {},
 ): Promise<Opening> {
   const child = spawn(process.execPath, childScript(import.meta.url, 'stopwatch-child'), {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
@@ -47,8 +47,9 @@ export async function startStopwatch(
   try {
     const runs: Run[] = [];
     for (const { name, file, feeds, sessionOptions = {} } of models) {
+      signal?.throwIfAborted();
       const session = await ask(child, name, { type: 'open', file, feeds, sessionOptions });
-      runs.push((turn) => ask(child, name, { type: 'run', session, ...(pairInputs && { turn }) }));
+      runs.push((turn) => ask(child, name, { type: 'run', session, turn }));
     }
     return { runs, close };
   } catch (error) {

@@ -15,7 +15,10 @@ export async function readResult(file: string): Promise<RunnerResult> {
   if (value['version'] !== resultVersion)
     throw invalid(
       file,
-      `it has version ${JSON.stringify(value['version'])?.slice(0, 20)} of the format, expected ${resultVersion}`,
+      `it is of format ${JSON.stringify(value['version'])?.slice(0, 20)}, expected ${resultVersion}`,
+      {
+        suggestion: 'write the folder again with `kdx bench --export-runner DIR --force`, and measure there',
+      },
     );
   const { sha256: stated, ...content } = value;
   if (sha256(JSON.stringify(content)) !== stated) throw invalid(file, 'it was changed or damaged: its hash differs');
@@ -43,7 +46,7 @@ function parse(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw invalid(file, 'it is no JSON', error);
+    throw invalid(file, 'it is no JSON', { cause: error });
   }
 }
 
@@ -73,9 +76,13 @@ function contradiction({ plan, cells, skipped }: RunnerResult): string | undefin
   return unknown < 0 ? undefined : `skipped.${unknown}.cell is no cell of the plan`;
 }
 
-function invalid(file: string, why: string, cause?: unknown): KdxError {
-  return new KdxError('invalid-result', `${file} cannot be imported: ${why}`, {
-    suggestions: ['measure again with run.mjs or the page of the folder that `kdx bench --export-runner DIR` wrote'],
-    cause,
-  });
+interface Invalid {
+  readonly suggestion?: string;
+  readonly cause?: unknown;
+}
+
+const again = 'measure again with run.mjs or the page of the folder that `kdx bench --export-runner DIR` wrote';
+
+function invalid(file: string, why: string, { suggestion = again, cause }: Invalid = {}): KdxError {
+  return new KdxError('invalid-result', `${file} cannot be imported: ${why}`, { suggestions: [suggestion], cause });
 }

@@ -97,9 +97,8 @@ async function openSession(
   inputs: ReturnType<typeof measurementInputs>,
 ): Promise<OpenedSession> {
   const classifier = await openClassifier(source, engine, { ...options, threads });
-  let runs = 0;
   return {
-    run: async () => void (await classifier.run(inputs[runs++ % inputs.length]!)),
+    run: async (turn) => void (await classifier.run(inputs[turn % inputs.length]!)),
     release: () => classifier.release(),
   };
 }

@@ -1,12 +1,21 @@
 /** Finds the fastest settings of a session. What it times is anything that opens and runs, so tests use a fake clock. */
 import { silentProgress, type Progress } from 'kdx/progress';
-import { measure, MIN_OPENINGS, verdict, type Control, type Interval, type Opening, type Verdict } from 'kdx/timing';
+import {
+  measure,
+  MIN_OPENINGS,
+  verdict,
+  type Control,
+  type Interval,
+  type Opening,
+  type Run,
+  type Verdict,
+} from 'kdx/timing';
 import { factors, type SessionSettings } from './session-settings.ts';
 
 /** A session whose time is taken. */
 export interface OpenedSession {
   /** May give its own milliseconds. */
-  run(): Promise<number | void>;
+  run: Run;
   release(): Promise<void>;
 }
 
@@ -159,5 +168,5 @@ async function openAll(settings: readonly SessionSettings[], { open, signal }: T
     await close();
     throw error;
   }
-  return { runs: opened.map((session) => () => session.run()), close };
+  return { runs: opened.map(({ run }) => run), close };
 }
