@@ -19,8 +19,7 @@ function rowsOf(markdown: string): string[] {
 }
 
 const entries = await readdir(folder, { withFileTypes: true });
-// What is being made has no table yet.
-const names = entries.filter((entry) => entry.isDirectory() && entry.name !== 'unfinished');
+const names = entries.filter((entry) => entry.isDirectory());
 for (const { name } of names) {
   // Of one that was made for its cost alone, the last table is.
   const isCost = name.endsWith('-cost');
