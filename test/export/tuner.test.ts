@@ -131,7 +131,7 @@ test('a candidate that is fast only while it is explored is not confirmed', asyn
 });
 
 test('when the default differs from itself in the confirmation, nothing is claimed', async () => {
-  // Of the seeds below 80, the one with which the noise happens to tell the default from its control.
+  // One of the seeds (6 of those below 80) with which the noise happens to tell the default from its control.
   const cost = (settings: SessionSettings) => (isWithoutFusion(settings) ? 8 : 10);
   const { options, ratio, finding, candidates } = await tune({ cost, noise: noisyMachine(7) });
   assert.deepEqual([options, ratio], [{}, 1]);

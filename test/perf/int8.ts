@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { startStopwatch } from '../../plugins/bench/src/stopwatch.ts';
+import { stopwatchOf } from '../../plugins/bench/src/stopwatch.ts';
 import { calibrationOf, openScheme, paritySentences, quantizeModel } from '../../plugins/export/src/index.ts';
 import { evaluationLength, openClassifier, openSource } from '../../src/classifier/index.ts';
 import { argmaxRows, encodeExamples, loadTaskData, scoreTask } from '../../src/data/index.ts';
@@ -89,7 +89,7 @@ try {
     const { subjects, control, rounds, openings } = await measure({
       names: Object.keys(paths),
       reference,
-      open: (names) => startStopwatch(names.map((name) => models.find((model) => model.name === name)!)),
+      open: stopwatchOf(models),
       seed: 0,
       budgetSeconds: Number(flags.seconds),
       targetRounds: 200,

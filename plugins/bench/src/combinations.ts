@@ -8,7 +8,7 @@ import { checkShapes } from './bench-source.ts';
 import { cellInputs, type CellInputs } from './cell-inputs.ts';
 import type { CellParts, Length, Scenario } from './grid.ts';
 import { sessionOptions } from './session-options.ts';
-import { startStopwatch, type TimedModel } from './stopwatch.ts';
+import { stopwatchOf, type TimedModel } from './stopwatch.ts';
 import type { Row } from './stopwatch-messages.ts';
 
 export interface Combination {
@@ -97,15 +97,10 @@ export async function measureCombination(
       sessionOptions: sessionOptions(device, threads, tuned),
     };
   });
-  const stopwatchOptions = { variables: await deviceVariables(device), ...(signal && { signal }) };
   const measurement = await measure({
     names: timed.map(({ name }) => name),
     reference: models[0]!.facts.name,
-    open: (names) =>
-      startStopwatch(
-        names.map((name) => timed.find((model) => model.name === name)!),
-        stopwatchOptions,
-      ),
+    open: stopwatchOf(timed, { variables: await deviceVariables(device), ...(signal && { signal }) }),
     seed,
     budgetSeconds: seconds,
     minOpenings: openings,

@@ -58,6 +58,18 @@ export async function startStopwatch(
   }
 }
 
+/** Opens models by their names, which are unique, as `measure` asks for them. */
+export function stopwatchOf(
+  models: readonly TimedModel[],
+  options: StopwatchOptions = {},
+): (names: readonly string[]) => Promise<Opening> {
+  return (names) =>
+    startStopwatch(
+      names.map((name) => models.find((model) => model.name === name)!),
+      options,
+    );
+}
+
 function ask(child: ChildProcess, name: string, request: StopwatchRequest): Promise<number> {
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => {
