@@ -1,5 +1,5 @@
 /** A runner's folder of two tiny models, made once per test file, and the ways to run it. */
-import { mkdtemp, rm, symlink, unlink } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -55,4 +55,16 @@ export async function runThere(
   } finally {
     if (withPackages) await unlink(link);
   }
+}
+
+/** Asks for words that no vocabulary has in one cell of the plan: its models open, and their runs fail. */
+export async function spoilCell(folder: string, cell: number): Promise<void> {
+  const file = join(folder, 'inputs.json');
+  const inputs = JSON.parse(await readFile(file, 'utf8')) as {
+    tensors: { data: number[] }[];
+    cells: Record<string, number>[][][];
+  };
+  const places = new Set(inputs.cells[cell]!.flat().flatMap((feeds) => feeds['input_ids']!));
+  for (const place of places) inputs.tensors[place]!.data.fill(1e6);
+  await writeFile(file, JSON.stringify(inputs));
 }

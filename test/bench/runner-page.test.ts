@@ -10,7 +10,7 @@ import type { RunnerResult } from '../../plugins/bench/src/runner/plan.ts';
 import { median } from '../../src/timing/index.ts';
 import { serveFolder } from '../export/static-server.ts';
 import { pageFaults, useBrowser, withoutBrowser, type Opened } from '../support/browser.ts';
-import { exportTo, tinyModels, withoutWeb, type Models } from './runner-folder.ts';
+import { exportTo, spoilCell, tinyModels, withoutWeb, type Models } from './runner-folder.ts';
 
 const skip = withoutWeb || withoutBrowser;
 
@@ -158,6 +158,19 @@ test('any other server will do, with one thread and a coarser clock', { skip }, 
   assert.ok(environment.timerResolutionMs > 0.05, `${environment.timerResolutionMs}`);
   assertClockIsTold(result, await reportOfImports([file]));
   assert.deepEqual(events, []);
+});
+
+test('a combination that fails is left out with its reason, and the others are kept', { skip }, async (t) => {
+  const spoilt = join(models.dir, 'spoilt');
+  await exportTo(spoilt, models, { grid: { batch: [1], length: [8, 16, 32], threads: [1] }, seconds: 0 });
+  await spoilCell(spoilt, 1);
+  const { page } = await openPage(t, `${await serveFolder(t, spoilt)}index.html`);
+  const file = join(models.dir, 'spoilt.json');
+  await measured(page, file);
+  const { cells, skipped } = await readResult(file);
+  assert.deepEqual([cells.map(({ cell }) => cell), skipped.map(({ cell }) => cell)], [[0, 2], [1]]);
+  assert.match(skipped[0]!.reason, /[Gg]ather/);
+  assert.match(await page.innerText('#notes'), /1 x 16, 1 thread: left out, .*[Gg]ather/);
 });
 
 test('Stop keeps the rounds that are complete', { skip }, async (t) => {

@@ -20,7 +20,7 @@ import { latencyOf, median, pairedSpeedup } from '../../src/timing/index.ts';
 import { runKdx } from '../cli/program.ts';
 import { runCommand } from '../cli/run-command.ts';
 import { failure } from '../support/failure.ts';
-import { exportTo, runThere, tinyModels, withoutWeb, type Models } from './runner-folder.ts';
+import { exportTo, runThere, spoilCell, tinyModels, withoutWeb, type Models } from './runner-folder.ts';
 import { sampleReport } from './sample.ts';
 
 const skip = withoutWeb;
@@ -179,6 +179,30 @@ test('without onnxruntime-node it says what to type; in WebAssembly it needs not
   const refused = await runThere(broken, ['--out', place('none.json')], { withPackages: false });
   assert.match(refused.stderr, /models\/1\/model\.onnx is not the file that was planned/);
   assert.equal(refused.code, 1);
+});
+
+test('a combination that fails is left out with its reason, and the others are kept', { skip }, async () => {
+  const spoilt = place('spoilt');
+  await exportTo(spoilt, models, { grid: { batch: [1], length: [8, 16, 32], threads: [1] }, seconds: 0 });
+  await spoilCell(spoilt, 1);
+  const out = place('spoilt.json');
+  const { code, stderr } = await runThere(spoilt, ['--out', out]);
+  assert.equal(code, 1);
+  assert.match(stderr, /1 x 16, 1 thread \(2 of 3\): left out, .*[Gg]ather/);
+  const { cells, skipped } = await readResult(out);
+  assert.deepEqual([cells.map(({ cell }) => cell), skipped.map(({ cell }) => cell)], [[0, 2], [1]]);
+  assert.match(renderMarkdown(await reportOfImports([out])), /1 x 16, 1 thread: left out, .*[Gg]ather/);
+
+  await Promise.all([0, 2].map((cell) => spoilCell(spoilt, cell)));
+  const none = await runThere(spoilt, ['--out', place('none.json')]);
+  assert.deepEqual([none.code, /nothing was measured/.test(none.stderr)], [1, true]);
+  await assert.rejects(stat(place('none.json')), /ENOENT/);
+});
+
+test('a reason can be told whatever a runtime says', { skip }, async () => {
+  const { leftOut } = (await import(join(folder, 'plan.js'))) as { leftOut: (cell: number, reason: string) => object };
+  assert.deepEqual(leftOut(3, '\u001b[31mno\r\nroom\u202e\n'), { cell: 3, reason: '[31mno room' });
+  assert.deepEqual(leftOut(0, 'x'.repeat(9000)), { cell: 0, reason: 'x'.repeat(500) });
 });
 
 test('weights in a file of their own, and Ctrl-C in the middle', { skip }, async () => {

@@ -62,6 +62,17 @@ export function resultText(plan, measured) {
 }
 
 /**
+ * A cell that was not measured.
+ * @param {number} cell
+ * @param {string} reason of any length and content: it may be the message of a runtime
+ * @returns {Measured['skipped'][number]}
+ */
+export function leftOut(cell, reason) {
+  const printable = reason.replaceAll(/[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, ' ').trim();
+  return { cell, reason: printable.slice(0, 500) };
+}
+
+/**
  * `1 x 128, 2 threads`: batch, length, threads.
  * @param {PlannedCell} cell
  */

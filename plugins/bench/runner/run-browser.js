@@ -1,7 +1,7 @@
 // The page: starts a worker for each opening of each cell of the plan, shows medians, and offers the samples as a file.
 /* global fetch, Blob, performance */
 import { measure } from './measure.js';
-import { cellName, medianRows, resultText } from './plan.js';
+import { cellName, leftOut, medianRows, resultText } from './plan.js';
 
 /**
  * @typedef {import('./plan.js').Plan} Plan
@@ -76,24 +76,33 @@ async function measureAll(backend) {
   for (const [i, cell] of plan.cells.entries()) {
     const reason = reasonToSkip(i, backend);
     if (reason !== undefined) {
-      skipped.push({ cell: i, reason });
+      skipped.push(leftOut(i, reason));
       continue;
     }
     if (stopped) break;
     const name = `${cellName(cell)} (${i + 1} of ${plan.cells.length})`;
-    const rounds = await measure(
-      plan.models.length,
-      plan.settings,
-      async (opening) => {
-        last = await measureInWorker({ cell: i, opening, backend }, name);
-        return last.opened;
-      },
-      {
-        now: () => performance.now(),
-        isStopped: () => stopped,
-        onProgress: (share) => showStage(`${name}: Measuring`, share),
-      },
-    );
+    /** @type {import('./measure.js').Rounds} */
+    let rounds;
+    try {
+      rounds = await measure(
+        plan.models.length,
+        plan.settings,
+        async (opening) => {
+          last = await measureInWorker({ cell: i, opening, backend }, name);
+          return last.opened;
+        },
+        {
+          now: () => performance.now(),
+          isStopped: () => stopped,
+          onProgress: (share) => showStage(`${name}: Measuring`, share),
+        },
+      );
+    } catch (error) {
+      // Without the models, no other cell can be measured either.
+      if (!files) throw error;
+      skipped.push(leftOut(i, messageOf(error)));
+      continue;
+    }
     const measured = { cell: i, ...rounds };
     if (measured.controlMs.length === 0) break;
     cells.push(measured);
@@ -196,8 +205,13 @@ function made(tag, ...content) {
 
 /** @param {unknown} error */
 function showProblem(error) {
-  element('reason').textContent = error instanceof Error ? error.message : String(error);
+  element('reason').textContent = messageOf(error);
   element('problem').hidden = false;
+}
+
+/** @param {unknown} error */
+function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
 }
 
 start().catch(showProblem);

@@ -10,7 +10,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { clockGranularity, measure, measureOpening, openingOrder } from './measure.js';
-import { cellName, medianRows, resultText } from './plan.js';
+import { cellName, leftOut, medianRows, resultText } from './plan.js';
 import { openSubjects } from './sessions.js';
 
 /**
@@ -65,9 +65,9 @@ async function measureAll() {
       plan.settings,
       async (request) => {
         const answer = await measureApart(i, request, show);
-        if (answer && 'error' in answer) fail(answer.error);
-        if (answer && 'skipped' in answer) reason = answer.skipped;
-        if (!answer || 'skipped' in answer) return undefined;
+        if (answer && 'error' in answer) process.exitCode = 1;
+        if (answer && !('opened' in answer)) reason = 'error' in answer ? answer.error : answer.skipped;
+        if (!answer || !('opened' in answer)) return undefined;
         runtime = answer.runtime;
         return answer.opened;
       },
@@ -79,7 +79,7 @@ async function measureAll() {
     );
     if (reason !== undefined) {
       console.error(`${name}: left out, ${reason}`);
-      skipped.push({ cell: i, reason });
+      skipped.push(leftOut(i, reason));
       continue;
     }
     const measured = { cell: i, ...rounds };
