@@ -88,6 +88,8 @@ export interface TrainResult {
   readonly skipped?: number;
   /** Time spent training, over all starts; what was lost by a kill is not in it. */
   readonly seconds: number;
+  /** Work of the processors in that time, all threads of the process; undefined unless all of it was on a CPU. */
+  readonly cpuSeconds?: number | undefined;
   /** What was kept; without metrics where nothing was measured. */
   readonly best: { readonly step: number; readonly metrics: Readonly<Record<string, number>> };
 }
@@ -126,7 +128,7 @@ export async function train(job: TrainJob): Promise<TrainResult> {
   );
   const steps = new StepSessions(job);
   try {
-    return await runLoop(job, state, steps, saved?.position ?? { step: 0, seconds: 0, best: undefined });
+    return await runLoop(job, state, steps, saved?.position ?? { step: 0, seconds: 0, cpuSeconds: 0, best: undefined });
   } catch (error) {
     throw withoutHalf(error, job.options.precision);
   } finally {
@@ -146,10 +148,10 @@ async function runLoop(
   const log = await job.metrics(start.step);
   let position: Position = options.precision === 'float16' ? { lossScale: firstLossScale, ...start } : start;
   const began = Date.now();
-  const seconds = () => start.seconds + (Date.now() - began) / 1000;
+  const time = stopwatch(start, job.engine.device.kind === 'cpu');
   let savedAt = began;
   const save = async () => {
-    await saveState(job.statePath, state, { ...position, seconds: seconds() });
+    await saveState(job.statePath, state, { ...position, ...time() });
     savedAt = Date.now();
   };
 
@@ -190,8 +192,21 @@ async function runLoop(
   return {
     steps: position.step,
     ...(lossScale && { skipped: lossScale.skipped }),
-    seconds: seconds(),
+    ...time(),
     best: { step: best.step, metrics: best.metrics },
+  };
+}
+
+/** What a run has taken since its start, with its earlier starts; the work of processors only if all of them were on a CPU. */
+function stopwatch({ seconds, cpuSeconds }: Position, onCpu: boolean): () => Pick<Position, 'seconds' | 'cpuSeconds'> {
+  const began = Date.now();
+  const before = process.cpuUsage();
+  return () => {
+    const { user, system } = process.cpuUsage(before);
+    return {
+      seconds: seconds + (Date.now() - began) / 1000,
+      cpuSeconds: onCpu && cpuSeconds !== undefined ? cpuSeconds + (user + system) / 1e6 : undefined,
+    };
   };
 }
 

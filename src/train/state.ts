@@ -15,6 +15,8 @@ export interface Position {
   readonly step: number;
   /** Time spent training so far. */
   readonly seconds: number;
+  /** Work of the processors in that time, all threads of the process; undefined unless all of it was on a CPU. */
+  readonly cpuSeconds?: number | undefined;
   /** Best value of the primary metric so far, and the step at which it was reached. */
   readonly best:
     { readonly value: number; readonly step: number; readonly metrics: Readonly<Record<string, number>> } | undefined;

@@ -108,6 +108,7 @@ describe('a stored cell', () => {
       training.stages.reduce((sum, { steps }) => sum + steps, 0),
     );
     assert.ok(training.examples > trainExamples && trainExamples === 12);
+    assert.ok(training.cpuSeconds! > 0);
     const { config } = await loadCheckpoint(join(base.out, 'runs', cellName(stored)));
     const sizes = { layers: 1, depth: 1, hidden: 16, intermediate: config.intermediateSize, labels: 2 };
     assert.deepEqual([student.layers, student.depth, student.flops], [1, 1, bertFlops(sizes, 128)]);

@@ -97,7 +97,7 @@ const cellNames = async (out: string) =>
 async function cellsOf(out: string): Promise<Record<string, unknown>> {
   const cells = (await cellNames(out)).map(async (name) => {
     const cell = JSON.parse(await readFile(scene.path(out, 'cells', name), 'utf8')) as StoredCell;
-    const { seconds: _all, stages, ...training } = cell.training;
+    const { seconds: _all, cpuSeconds: _work, stages, ...training } = cell.training;
     const ofStages = stages.map(({ seconds: _, ...stage }) => stage);
     return [name, { ...cell, started: '', training: { ...training, stages: ofStages } }] as const;
   });

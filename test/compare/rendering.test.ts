@@ -40,6 +40,22 @@ test('an unfinished row shows how many seeds are there', () => {
   assert.match(text, /^mixkd +0\/3 +- +- +-$/m);
 });
 
+test('the work of processors counts where every cell knows it, else the time', () => {
+  const comparison = sampleComparison();
+  const rowOf = (text: string, method: string) => text.match(new RegExp(`^\\| ${method} .*$`, 'gm'))!.at(-1)!;
+  const known = renderMarkdown(summarize(comparison));
+  assert.match(rowOf(known, 'method'), /time \| CPU time \| relative \|$/);
+  assert.match(rowOf(known, 'mixkd'), /\| +2\.00 min \| +3\.93 min \| +x2\.88 \|$/);
+  assert.match(known, /CPU time: work of the processors/);
+
+  const [first, ...rest] = comparison.cells;
+  const { cpuSeconds: _, ...training } = first!.training;
+  const older = renderMarkdown(summarize({ ...comparison, cells: [{ ...first!, training }, ...rest] }));
+  assert.match(rowOf(older, 'method'), /examples \| +time \| relative \|$/);
+  assert.match(rowOf(older, 'mixkd'), /\| 2\.00 min \| +x2\.79 \|$/);
+  assert.doesNotMatch(older, /CPU time/);
+});
+
 test('Markdown tables have as many cells in each row, and no text becomes markup', () => {
   const comparison = sampleComparison({ methods: [{ method: 'a|b<i>*', skill: 1 }] });
   const markdown = renderMarkdown(summarize({ ...comparison, commands: ['kdx compare \\\n  --teacher ```x```'] }));

@@ -67,7 +67,13 @@ export function sampleComparison(options: SampleOptions = {}): Comparison {
           metrics: scored(task, devLogits, devLabels),
           devLogits,
           recipe: { method, train: { seed, lr: 5e-5, evaluate: 'epoch' }, alpha: method === 'mixkd' ? 0.4 : null },
-          training: { seconds: seconds * fraction + seed, steps: 2105, examples: 67349 * fraction, stages: [] },
+          training: {
+            seconds: seconds * fraction + seed,
+            cpuSeconds: 2 * seconds * fraction,
+            steps: 2105,
+            examples: 67349 * fraction,
+            stages: [],
+          },
         });
       }),
     ),

@@ -21,7 +21,8 @@ function tiny(answers: Readonly<Record<string, readonly string[]>>): Comparison 
     bySeed.map((text, i) => {
       const devLogits = [...text].map((letter) => (letter === 'R' ? right : wrong));
       const accuracy = [...text].filter((letter) => letter === 'R').length / 4;
-      const training = { seconds: method === 'kd' ? 30 : 20, steps: 10, examples: 40 + 20 * i, stages: [] };
+      const [seconds, cpuSeconds] = method === 'kd' ? [30, 12] : [20, 16];
+      const training = { seconds, cpuSeconds, steps: 10, examples: 40 + 20 * i, stages: [] };
       return sampleCell({ method, seed: i + 1, devLogits, metrics: { accuracy }, training });
     }),
   );
@@ -53,8 +54,8 @@ test('the numbers of a row by hand', () => {
   kd.calibration!.negativeLogLikelihood.values.forEach((value, i) =>
     assert.ok(Math.abs(value - expected[i]!) < 1e-12, String(value)),
   );
-  assert.deepEqual(kd.training, { seconds: 30, steps: 10, examples: 50 });
-  assert.deepEqual(kd.relativeCost, { seconds: 1.5, steps: 1, examples: 1 });
+  assert.deepEqual(kd.training, { seconds: 30, cpuSeconds: 12, steps: 10, examples: 50 });
+  assert.deepEqual(kd.relativeCost, { seconds: 1.5, cpuSeconds: 0.75, steps: 1, examples: 1 });
   const { estimate, values } = kd.versus.finetune!;
   assert.equal(estimate, 0.5);
   assert.deepEqual(values, [0.25, 0.75]);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { readSafetensors, writeSafetensors } from '../../src/checkpoint/index.ts';
 import { openEngine, type Engine, type Session } from '../../src/engine/index.ts';
 import { tensorOf } from '../../src/graph/index.ts';
 import { loadState, type FedBatch } from '../../src/train/index.ts';
@@ -46,9 +47,10 @@ describe('a training', () => {
   it('evaluates after each epoch and keeps the best', async (t) => {
     const run = await tinyRun(t);
     const result = await run.start(engine, { scores: [0.5, 0.9, 0.7] });
-    const { seconds, ...rest } = result;
+    const { seconds, cpuSeconds, ...rest } = result;
     assert.deepEqual(rest, { steps: 3 * EPOCH, best: { step: 2 * EPOCH, metrics: { elements: 2, score: 0.9 } } });
     assert.ok(seconds > 0 && seconds < 60, `${seconds} seconds`);
+    assert.ok(cpuSeconds! > 0 && cpuSeconds! < 60, `${cpuSeconds} seconds of the processors`);
     assert.equal(run.bests.length, 2);
     assert.deepEqual(
       run.log.filter((entry) => 'dev_score' in entry),
@@ -239,20 +241,32 @@ describe('a run that is stopped', () => {
     it(`goes on to the bits of one that is not, ${title}`, async (t) => {
       const whole = await finished(t, setup);
       const parts = await tinyRun(t);
-      let before = 0;
+      let [before, workBefore] = [0, 0];
       for (const stop of stops) {
         const afterStep: TinySetup['afterStep'] = (step, controller) => step === stop && controller.abort();
         await assert.rejects(parts.start(engine, { ...setup, afterStep }), { name: 'AbortError' });
-        const { step, seconds } = (await loadState(parts.statePath))!.position;
+        const { step, seconds, cpuSeconds } = (await loadState(parts.statePath))!.position;
         assert.equal(step, stop);
-        assert.ok(seconds > before, 'the time of all starts is added up');
-        before = seconds;
+        assert.ok(seconds > before && cpuSeconds! > workBefore, 'the time of all starts is added up');
+        [before, workBefore] = [seconds, cpuSeconds!];
       }
-      const { seconds } = await parts.start(engine, setup);
-      assert.ok(seconds > before);
+      const { seconds, cpuSeconds } = await parts.start(engine, setup);
+      assert.ok(seconds > before && cpuSeconds! > workBefore);
       assert.deepEqual(parts.log, whole.log);
       assert.deepEqual(parts.bests.at(-1), whole.bests.at(-1));
     });
+
+  it('does not tell the work of processors when a start of it did not', async (t) => {
+    const run = await tinyRun(t);
+    const afterStep: TinySetup['afterStep'] = (step, controller) => step === 2 && controller.abort();
+    await assert.rejects(run.start(engine, { afterStep }), { name: 'AbortError' });
+    const { tensors, metadata } = await readSafetensors(run.statePath);
+    const { cpuSeconds, ...position } = JSON.parse(metadata['position']!) as Record<string, number>;
+    assert.ok(cpuSeconds! > 0);
+    await writeSafetensors(run.statePath, tensors, { position: JSON.stringify(position) });
+    const result = await run.start(engine, {});
+    assert.deepEqual([result.seconds > position['seconds']!, result.cpuSeconds], [true, undefined]);
+  });
 
   it('by a failure goes on from the last save', async (t) => {
     const whole = await finished(t, {});

@@ -60,6 +60,8 @@ export interface TrainingResult {
   readonly parameters: number;
   /** Of training, over all starts of the run. */
   readonly seconds: number;
+  /** Work of the processors in that time, all threads of the process; absent unless all of it was on a CPU. */
+  readonly cpuSeconds?: number;
   readonly device: string;
   readonly stages: readonly StageResult[];
   /** Whether everything asked of the teacher before the steps was in the cache; absent when nothing was. */
@@ -146,6 +148,7 @@ async function runIn(folder: RunFolder, job: StagedRun): Promise<TrainingResult>
   }
   const last = results.at(-1) as StageResult;
   const recipe = stages.at(-1) as StageRecipe;
+  const cpuSeconds = results.reduce((sum, stage) => sum + (stage.cpuSeconds ?? NaN), 0);
   return {
     out: job.out,
     task: data?.task.name ?? 'corpus',
@@ -155,6 +158,7 @@ async function runIn(folder: RunFolder, job: StagedRun): Promise<TrainingResult>
     metrics: last.metrics,
     parameters: parameterCount(studentParameters(student.config, stageHead(recipe, student.config.labels.length))),
     seconds: results.reduce((sum, { seconds }) => sum + seconds, 0),
+    ...(Number.isFinite(cpuSeconds) && { cpuSeconds }),
     device: job.engine.device.description,
     stages: results,
     ...(allCached !== undefined && { teacherCached: allCached }),

@@ -69,6 +69,8 @@ export interface StageResult {
   /** Those of them that were left out because gradients overflowed float16; absent with float32. */
   readonly skipped?: number;
   readonly seconds: number;
+  /** Work of the processors in that time, all threads of the process; absent unless all of it was on a CPU. */
+  readonly cpuSeconds?: number;
   /** Examples seen, all epochs. */
   readonly examples: number;
   /** Step within the stage at which the kept parameters were reached. */
@@ -220,7 +222,7 @@ export async function runStage(job: StageJob): Promise<{ readonly weights: Weigh
   const options = trainOptions(job.train, recipe.keep);
   const evaluation = await openEvaluation(job);
   try {
-    const { steps, skipped, seconds, best } = await train({
+    const { steps, skipped, seconds, cpuSeconds, best } = await train({
       engine,
       objective,
       initial: initialize(objective.parameters, job.weights, config, job.train.seed),
@@ -253,6 +255,7 @@ export async function runStage(job: StageJob): Promise<{ readonly weights: Weigh
       steps,
       ...(skipped !== undefined && { skipped }),
       seconds,
+      ...(cpuSeconds !== undefined && { cpuSeconds }),
       examples: data.train.count * options.epochs,
       bestStep: best.step,
       metrics: best.metrics,

@@ -22,6 +22,8 @@ export interface Stage {
 
 export interface Training {
   readonly seconds: number;
+  /** Work of the processors in that time, all threads; absent unless all of it was on a CPU, and in older cells. */
+  readonly cpuSeconds?: number;
   /** Optimizer steps of all stages. */
   readonly steps: number;
   /** Training examples seen, in all epochs and stages. */

@@ -173,6 +173,7 @@ async function trainedCell(
       steps: result.steps,
       examples: result.stages.reduce((sum, stage) => sum + stage.examples, 0),
       stages: result.stages.map(({ name, steps, seconds }) => ({ name, steps, seconds })),
+      ...(result.cpuSeconds !== undefined && { cpuSeconds: result.cpuSeconds }),
     },
     versions: kdxVersions(),
     device: engine.device.description,

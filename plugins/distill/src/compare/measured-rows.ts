@@ -1,5 +1,5 @@
-/** Numbers that several plots show. */
-import type { FractionReport, MethodResult } from './report.ts';
+/** Numbers that several tables and plots show. */
+import type { FractionReport, MethodResult, MethodRow } from './report.ts';
 
 export interface MeasuredRow {
   readonly method: string;
@@ -8,6 +8,11 @@ export interface MeasuredRow {
 
 export function measuredRows({ rows }: FractionReport): MeasuredRow[] {
   return rows.flatMap(({ method, result }) => (result ? [{ method, result }] : []));
+}
+
+/** Whether the work of the processors is known of every method that has a result. */
+export function knowsWork(rows: readonly MethodRow[]): boolean {
+  return rows.every(({ result }) => result === null || result.training.cpuSeconds !== null);
 }
 
 export function percent(value: number): number {

@@ -82,12 +82,23 @@ export function calibrationOf(models: readonly Rows[], labels: readonly number[]
 }
 
 function trainingCost(cells: readonly Cell[]): TrainingCost {
-  const of = (name: keyof TrainingCost) => mean(cells.map(({ training }) => training[name]));
-  return { seconds: of('seconds'), steps: of('steps'), examples: of('examples') };
+  const of = (name: 'seconds' | 'steps' | 'examples') => mean(cells.map(({ training }) => training[name]));
+  const cpuSeconds = mean(cells.map(({ training }) => training.cpuSeconds ?? NaN));
+  return {
+    seconds: of('seconds'),
+    cpuSeconds: Number.isNaN(cpuSeconds) ? null : cpuSeconds,
+    steps: of('steps'),
+    examples: of('examples'),
+  };
 }
 
 function ratio(a: TrainingCost, b: TrainingCost): TrainingCost {
-  return { seconds: a.seconds / b.seconds, steps: a.steps / b.steps, examples: a.examples / b.examples };
+  return {
+    seconds: a.seconds / b.seconds,
+    cpuSeconds: a.cpuSeconds === null || b.cpuSeconds === null ? null : a.cpuSeconds / b.cpuSeconds,
+    steps: a.steps / b.steps,
+    examples: a.examples / b.examples,
+  };
 }
 
 /** Of at least one thing. */

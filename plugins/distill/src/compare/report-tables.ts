@@ -3,6 +3,7 @@ import { formatCount, formatPercent } from 'kdx/cli';
 import type { ReportTable, TableCell } from 'kdx/page';
 import type { Difference } from './difference.ts';
 import { differencePoints, duration, percentOf, points, spreadPoints, times } from './number-text.ts';
+import { knowsWork } from './measured-rows.ts';
 import { baselines, type CompareReport, type FractionReport, type MethodResult, type MethodRow } from './report.ts';
 import type { Spread } from './spread.ts';
 
@@ -37,7 +38,7 @@ export function fractionTables(report: CompareReport, index: number): ReportTabl
   return [
     { ...quality, ...withSeeds(quality, rows) },
     table('Nearness to the teacher, calibration', [...others, retention, ...fidelity]),
-    table('Size and cost of training', costs),
+    table('Size and cost of training', [...costs, ...(knowsWork(rows) ? [cpuTime, relativeWork] : [relativeTime])]),
   ];
 }
 
@@ -180,13 +181,29 @@ const costs: readonly Column[] = [
     teacher: empty,
     cell: ({ training }, path) => ({ text: duration(training.seconds), path: `${path}.training.seconds` }),
   },
-  {
+];
+
+const cpuTime: Column = {
+  title: 'CPU time',
+  teacher: empty,
+  cell: ({ training }, path) =>
+    training.cpuSeconds === null
+      ? unknown
+      : { text: duration(training.cpuSeconds), path: `${path}.training.cpuSeconds` },
+};
+const relativeTime = relative('seconds');
+const relativeWork = relative('cpuSeconds');
+
+function relative(what: 'seconds' | 'cpuSeconds'): Column {
+  return {
     title: 'relative',
     teacher: empty,
-    cell: ({ relativeCost }, path) =>
-      relativeCost ? { text: times(relativeCost.seconds), path: `${path}.relativeCost.seconds` } : unknown,
-  },
-];
+    cell: ({ relativeCost }, path) => {
+      const ratio = relativeCost?.[what] ?? null;
+      return ratio === null ? unknown : { text: times(ratio), path: `${path}.relativeCost.${what}` };
+    },
+  };
+}
 
 function pointsCell(value: number | undefined, path: string): TableCell {
   return value === undefined ? unknown : { text: points(value), path };

@@ -32,6 +32,8 @@ export interface Fidelity {
 /** Means over the seeds. */
 export interface TrainingCost {
   readonly seconds: number;
+  /** Work of the processors; `null` where it is not known of every cell. */
+  readonly cpuSeconds: number | null;
   readonly steps: number;
   readonly examples: number;
 }

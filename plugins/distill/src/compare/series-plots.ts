@@ -1,6 +1,6 @@
 /** Plots in which each method has a colour and a shape. */
 import { plotBase, plotScale, plotWidth, seriesColors, seriesShapes, type Plot, type TopLevelSpec } from 'kdx/page';
-import { measuredRows, meanAndInterval, percent } from './measured-rows.ts';
+import { knowsWork, measuredRows, meanAndInterval, percent } from './measured-rows.ts';
 import { percentOf } from './number-text.ts';
 import type { CompareReport, FractionReport } from './report.ts';
 
@@ -30,21 +30,22 @@ export function fractionPlot({ task, fractions }: CompareReport): Plot {
 
 export function costPlot({ task }: CompareReport, fraction: FractionReport): Plot {
   const measured = measuredRows(fraction);
+  const clock = knowsWork(fraction.rows) ? 'CPU seconds' : 'seconds';
   const values = measured.map(({ method, result: { primary, training } }) => ({
     method,
-    x: training.seconds,
+    x: clock === 'seconds' ? training.seconds : (training.cpuSeconds as number),
     ...meanAndInterval(primary),
   }));
   return {
     title: `${task.primary} by cost of training`,
-    caption: 'Mean and 95 % interval over mean seconds of training.',
+    caption: `Mean and 95 % interval over mean ${clock} of training.`,
     description: values.map((row) => `${row.method} ${row.mean.toFixed(2)} in ${row.x.toFixed(0)} s`).join(', '),
     spec: seriesSpec(
       values,
       fraction.rows.map(({ method }) => method),
       task.primary,
       {
-        title: 'seconds of training',
+        title: `${clock} of training`,
         scale: { ...plotScale, zero: true },
         axis: { tickCount: 5, format: '~s' },
         line: false,
