@@ -4,7 +4,13 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { renderMarkdown, summarize, type Cell, type Comparison } from '../../plugins/distill/src/compare/index.ts';
+import {
+  renderMarkdown,
+  summarize,
+  type Cell,
+  type CompareReport,
+  type Comparison,
+} from '../../plugins/distill/src/compare/index.ts';
 
 const docs = fileURLToPath(new URL('../../docs', import.meta.url));
 const folder = join(docs, 'comparisons');
@@ -18,21 +24,46 @@ function rowsOf(markdown: string): string[] {
     .map((line) => line.replace(/\s+/g, ' '));
 }
 
+async function reportOf(name: string): Promise<CompareReport> {
+  const cells: Cell[] = [];
+  for (const file of await readdir(join(folder, name, 'cells')))
+    cells.push((await json(join(folder, name, 'cells', file))) as Cell);
+  const setting = (await json(join(folder, name, 'comparison.json'))) as Omit<Comparison, 'cells'>;
+  return summarize({ ...setting, cells });
+}
+
+const results = rowsOf(await readFile(join(docs, 'results.md'), 'utf8'));
 const entries = await readdir(folder, { withFileTypes: true });
-const names = entries.filter((entry) => entry.isDirectory());
-for (const { name } of names) {
+const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+for (const name of names) {
   // Of one that was made for its cost alone, the last table is.
   const isCost = name.endsWith('-cost');
   test(`${name}: every row of its ${isCost ? 'last table' : 'tables'} is in results.md`, async () => {
-    const cells: Cell[] = [];
-    for (const file of await readdir(join(folder, name, 'cells')))
-      cells.push((await json(join(folder, name, 'cells', file))) as Cell);
-    const setting = (await json(join(folder, name, 'comparison.json'))) as Omit<Comparison, 'cells'>;
-    const published = new Set(rowsOf(await readFile(join(docs, 'results.md'), 'utf8')));
-    const methods = setting.plan!.methods.length;
-    const all = rowsOf(renderMarkdown(summarize({ ...setting, cells })));
+    const report = await reportOf(name);
+    const methods = report.fractions[0]!.rows.length;
+    const all = rowsOf(renderMarkdown(report));
     const rows = isCost ? all.slice(-methods - 2) : all;
     assert.ok(rows.length > (isCost ? 1 : 3) * methods);
-    for (const row of rows) assert.ok(published.has(row), row);
+    for (const row of rows) assert.ok(results.includes(row), row);
   });
 }
+
+/** Columns of the table of all comparisons. */
+const columns = { 'SST-2, 1 %': 'sst2-1pct', MRPC: 'mrpc', RTE: 'rte' };
+
+test('the table of all comparisons has what each of them says', async () => {
+  const reports = await Promise.all(Object.values(columns).map(reportOf));
+  assert.ok(results.includes(`| | ${Object.keys(columns).join(' | ')} |`));
+  const { rows } = reports[0]!.fractions[0]!;
+  for (const { method } of rows.slice(1)) {
+    const differences = reports.map(({ fractions }) => {
+      const { versus } = fractions[0]!.rows.find((row) => row.method === method)!.result!;
+      const { estimate, verdict } = versus.finetune!;
+      const size = (100 * estimate).toFixed(1);
+      const points = Number(size) === 0 ? '0.0' : estimate > 0 ? `+${size}` : size;
+      return verdict === 'better' ? `**${points}**` : verdict === 'worse' ? `_${points}_` : points;
+    });
+    const row = `| ${method} | ${differences.join(' | ')} |`;
+    assert.ok(results.includes(row), row);
+  }
+});
