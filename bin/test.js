@@ -12,7 +12,9 @@ const words = process.argv.slice(2);
 const named = words.filter((word) => !word.startsWith('-'));
 const files = named.length > 0 ? named : find('test').filter((file) => !slow.includes(file.split('/')[1] ?? ''));
 
-const runner = ['--test', '--test-reporter=spec', '--test-concurrency=2'];
+// A file that hangs is ended, and named.
+const patience = named.length > 0 ? [] : ['--test-timeout=900000'];
+const runner = ['--test', '--test-reporter=spec', '--test-concurrency=2', ...patience];
 const source = ['--conditions=source', '--import', import.meta.resolve('tsx')];
 const options = words.filter((word) => word.startsWith('-'));
 const child = spawn(process.execPath, [...source, ...runner, ...options, ...files], {
