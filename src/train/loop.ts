@@ -20,6 +20,7 @@ import { firstLossScale, nextLossScale, type LossScale } from './loss-scale.ts';
 import { drawMasks } from './masks.ts';
 import { loadState, saveState, TrainingState, type Position } from './state.ts';
 import { buildStep, slots, type Bucket, type Objective, type Precision, type Step, type StepOptions } from './step.ts';
+import { stopwatch } from './stopwatch.ts';
 
 export interface TrainOptions {
   readonly epochs: number;
@@ -194,19 +195,6 @@ async function runLoop(
     ...(lossScale && { skipped: lossScale.skipped }),
     ...time(),
     best: { step: best.step, metrics: best.metrics },
-  };
-}
-
-/** What a run has taken since its start, with its earlier starts; the work of processors only if all of them were on a CPU. */
-function stopwatch({ seconds, cpuSeconds }: Position, onCpu: boolean): () => Pick<Position, 'seconds' | 'cpuSeconds'> {
-  const began = Date.now();
-  const before = process.cpuUsage();
-  return () => {
-    const { user, system } = process.cpuUsage(before);
-    return {
-      seconds: seconds + (Date.now() - began) / 1000,
-      cpuSeconds: onCpu && cpuSeconds !== undefined ? cpuSeconds + (user + system) / 1e6 : undefined,
-    };
   };
 }
 
