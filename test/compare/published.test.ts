@@ -34,7 +34,7 @@ async function reportOf(name: string): Promise<CompareReport> {
 
 const results = rowsOf(await readFile(join(docs, 'results.md'), 'utf8'));
 const entries = await readdir(folder, { withFileTypes: true });
-const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+const names = entries.filter((entry) => entry.isDirectory() && entry.name !== 'unfinished').map(({ name }) => name);
 for (const name of names) {
   // Of one that was made for its cost alone, the last table is.
   const isCost = name.endsWith('-cost');
