@@ -11,6 +11,7 @@ import {
   type CompareReport,
   type Comparison,
 } from '../../plugins/distill/src/compare/index.ts';
+import { signedPoints } from '../../plugins/distill/src/compare/number-text.ts';
 
 const docs = fileURLToPath(new URL('../../docs', import.meta.url));
 const folder = join(docs, 'comparisons');
@@ -34,12 +35,13 @@ async function reportOf(name: string): Promise<CompareReport> {
 
 const results = rowsOf(await readFile(join(docs, 'results.md'), 'utf8'));
 const entries = await readdir(folder, { withFileTypes: true });
+// What is being made has no table yet.
 const names = entries.filter((entry) => entry.isDirectory() && entry.name !== 'unfinished').map(({ name }) => name);
-for (const name of names) {
+const reports = new Map(await Promise.all(names.map(async (name) => [name, await reportOf(name)] as const)));
+for (const [name, report] of reports) {
   // Of one that was made for its cost alone, the last table is.
   const isCost = name.endsWith('-cost');
-  test(`${name}: every row of its ${isCost ? 'last table' : 'tables'} is in results.md`, async () => {
-    const report = await reportOf(name);
+  test(`${name}: every row of its ${isCost ? 'last table' : 'tables'} is in results.md`, () => {
     const methods = report.fractions[0]!.rows.length;
     const all = rowsOf(renderMarkdown(report));
     const rows = isCost ? all.slice(-methods - 2) : all;
@@ -51,16 +53,15 @@ for (const name of names) {
 /** Columns of the table of all comparisons. */
 const columns = { 'SST-2, 1 %': 'sst2-1pct', 'SST-2, 10 %': 'sst2-10pct', MRPC: 'mrpc', RTE: 'rte' };
 
-test('the table of all comparisons has what each of them says', async () => {
-  const reports = await Promise.all(Object.values(columns).map(reportOf));
+test('the table of all comparisons has what each of them says', () => {
+  const compared = Object.values(columns).map((name) => reports.get(name)!);
   assert.ok(results.includes(`| | ${Object.keys(columns).join(' | ')} |`));
-  const { rows } = reports[0]!.fractions[0]!;
+  const { rows } = compared[0]!.fractions[0]!;
   for (const { method } of rows.slice(1)) {
-    const differences = reports.map(({ fractions }) => {
+    const differences = compared.map(({ fractions }) => {
       const { versus } = fractions[0]!.rows.find((row) => row.method === method)!.result!;
       const { estimate, verdict } = versus.finetune!;
-      const size = (100 * estimate).toFixed(1);
-      const points = Number(size) === 0 ? '0.0' : estimate > 0 ? `+${size}` : size;
+      const points = signedPoints(estimate, 1);
       return verdict === 'better' ? `**${points}**` : verdict === 'worse' ? `_${points}_` : points;
     });
     const row = `| ${method} | ${differences.join(' | ')} |`;

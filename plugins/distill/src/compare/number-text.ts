@@ -4,13 +4,13 @@ import type { Difference } from './difference.ts';
 import type { Spread } from './spread.ts';
 
 /** Metrics and their differences are shown times 100. */
-export function points(value: number): string {
-  return (100 * value).toFixed(2);
+export function points(value: number, decimals = 2): string {
+  return (100 * value).toFixed(decimals);
 }
 
-export function signedPoints(value: number): string {
-  const text = points(value);
-  return Number(text) > 0 ? `+${text}` : Number(text) === 0 ? '0.00' : text;
+export function signedPoints(value: number, decimals = 2): string {
+  const text = points(value, decimals);
+  return Number(text) > 0 ? `+${text}` : Number(text) === 0 ? points(0, decimals) : text;
 }
 
 /** `91.17 ± 0.35`, the standard deviation over seeds. */
