@@ -191,12 +191,22 @@ function compare(path: string, found: RunRecord, start: RunStart): string[] {
   ];
   if (changed.length > 0)
     throw new KdxError('run-mismatch', `the run in ${path} was started differently\n${indented(changed)}`, {
-      suggestions: [`repeat its command line: ${commandLine(found)}`, 'another --out for a new run'],
+      suggestions: [
+        `repeat its command line: ${commandLine(found)}`,
+        ...otherVersion(found.versions.kdx),
+        'another --out for a new run',
+      ],
     });
   return [
     ...differences(found.device, start.device, 'device'),
     ...differences(found.versions, kdxVersions(), 'versions'),
   ].map((line) => `${line}: the last bits of the result may differ from an uninterrupted run`);
+}
+
+/** The recipe of the same command line may differ between versions, such as by an option that is new. */
+function otherVersion(before: string | undefined): string[] {
+  const { kdx: now } = kdxVersions();
+  return before === undefined || before === now ? [] : [`kdx ${before}, which began it (this is kdx ${now})`];
 }
 
 function commandLine({ arguments: words }: RunRecord): string {

@@ -100,6 +100,19 @@ test('--resume finds the same run, and lists what is different', async () => {
   await elsewhere.close();
 });
 
+test('a run that another version of kdx began names that version beside its command line', async () => {
+  await (await createRunFolder(out, start)).close();
+  const file = join(out, 'run.json');
+  const record = JSON.parse(await readFile(file, 'utf8')) as { versions: { kdx: string } };
+  const now = record.versions.kdx;
+  record.versions.kdx = '0.0.1';
+  await writeFile(file, JSON.stringify(record));
+  const changed = { ...start, resume: true, recipe: { ...start.recipe, precision: 'float32' } };
+  const error = await codeOf(createRunFolder(out, changed));
+  assert.match(error.message, /recipe\.precision: not set before, "float32" now/);
+  assert.equal(error.suggestions[1], `kdx 0.0.1, which began it (this is kdx ${now})`);
+});
+
 test('a damaged record is told', async () => {
   await mkdir(out, { recursive: true });
   await writeFile(join(out, 'run.json'), '{"format":');
