@@ -6,7 +6,7 @@ import { invalidRecipe, type CheckedRecipe, type JsonObject } from 'kdx/recipe';
 import { loadCorpus, type Corpus } from './corpus.ts';
 import { planOf, preflightProblems, type Plan, type PreflightInput } from './preflight.ts';
 import type { DistillRecipe } from './recipe/schema.ts';
-import { runStages, type TrainingResult } from './run.ts';
+import { runStages, type StagedRun, type TrainingResult } from './run.ts';
 import type { StudentRecipe } from './recipe/student-schema.ts';
 import type { Surroundings } from './stage.ts';
 import { buildStudent, studentFromCheckpoint, type Student } from './student.ts';
@@ -24,10 +24,7 @@ export interface DistillOptions {
   readonly corpus?: string;
 }
 
-export interface DistillRun extends Surroundings {
-  readonly out: string;
-  readonly resume: boolean;
-}
+export interface DistillRun extends Surroundings, Pick<StagedRun, 'out' | 'resume' | 'stageStore'> {}
 
 export interface DistillResult extends TrainingResult {
   readonly student: { readonly layers: number; readonly depth: number; readonly hidden: number; readonly from: string };

@@ -3,9 +3,9 @@ import { readFile, rm } from 'node:fs/promises';
 import { saveCheckpoint, type Weights } from 'kdx/checkpoint';
 import { datasetHash, type EncodedExamples, type TaskData, type Tokenizer } from 'kdx/data';
 import { internal } from 'kdx/errors';
-import { fileExists, writeFileAtomic } from 'kdx/files';
+import { fileExists, sha256, writeFileAtomic } from 'kdx/files';
 import { parameterCount } from 'kdx/nn';
-import { createRunFolder, type JsonObject, type RunFolder } from 'kdx/recipe';
+import { createRunFolder, kdxVersions, type JsonObject, type RunFolder } from 'kdx/recipe';
 import type { Corpus } from './corpus.ts';
 import { tokenCounts, type MaskingVocabulary } from './masking.ts';
 import { methodNamed } from './methods/index.ts';
@@ -22,6 +22,7 @@ import {
   type StageResult,
   type Surroundings,
 } from './stage.ts';
+import { keepStage, takeStage } from './stage-store.ts';
 import { cachedTaps, studentParameters } from './step-models.ts';
 import { headNames, type Student } from './student.ts';
 import { taskTokens, type Split, type TaskTokens } from './task-tokens.ts';
@@ -47,6 +48,8 @@ export interface StagedRun extends Surroundings {
   readonly corpus?: Corpus;
   /** Hashes of what else the run depends on. */
   readonly inputs: Readonly<Record<string, string>>;
+  /** Folder of finished stages that are taken from there, and left there, instead of being trained by several runs. */
+  readonly stageStore?: string;
 }
 
 export interface TrainingResult {
@@ -120,7 +123,7 @@ export async function runStages(job: StagedRun): Promise<TrainingResult> {
 }
 
 async function runIn(folder: RunFolder, job: StagedRun): Promise<TrainingResult> {
-  const { data, corpus, student, train, stages, teachers } = job;
+  const { data, corpus, student, train, stages, teachers, progress } = job;
   const tokensOf = data && taskTokens(data, train.maxLength);
   const results: StageResult[] = [];
   let weights = student.weights;
@@ -128,6 +131,10 @@ async function runIn(folder: RunFolder, job: StagedRun): Promise<TrainingResult>
   for (const [index, recipe] of stages.entries()) {
     const isLast = index === stages.length - 1;
     const ofStage = stageTrain(train, recipe, index);
+    const store = isLast ? undefined : job.stageStore;
+    const key = stagesKey(folder, job, index + 1);
+    if (store !== undefined && (await takeStage(store, key, folder, recipe.name)))
+      progress.message(`${recipe.name}: taken from another method, which begins with the same training`);
     const { stageData, cached } = await prepareStage(job, recipe, tokensOf, corpus);
     if (cached !== undefined) allCached = cached && (allCached ?? true);
     const done = await runStage({
@@ -142,6 +149,7 @@ async function runIn(folder: RunFolder, job: StagedRun): Promise<TrainingResult>
       stepsBefore: results.reduce((sum, { steps }) => sum + steps, 0),
       ...(isLast && { keep: (kept: Weights) => saveResult(job, recipe, kept) }),
     });
+    if (store !== undefined) await keepStage(store, key, folder, recipe.name);
     results.push(done.result);
     weights = new Map([...weights, ...done.weights]);
     if (recipe.ptp) weights = withoutHead(weights);
@@ -163,6 +171,19 @@ async function runIn(folder: RunFolder, job: StagedRun): Promise<TrainingResult>
     stages: results,
     ...(allCached !== undefined && { teacherCached: allCached }),
   };
+}
+
+/** Of what decides the bits of the parameters after the first `count` stages. */
+function stagesKey({ record: { inputs } }: RunFolder, { student, stages, train, engine }: StagedRun, count: number) {
+  return sha256(
+    JSON.stringify({
+      inputs,
+      config: student.config,
+      stages: stages.slice(0, count).map((recipe, i) => ({ ...recipe, train: stageTrain(train, recipe, i) })),
+      device: engine.device.description,
+      versions: kdxVersions(),
+    }),
+  );
 }
 
 function withoutHead(weights: Weights): Weights {

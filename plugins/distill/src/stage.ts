@@ -211,7 +211,7 @@ function pickRows(matrix: Tensor<'float32'>, rows: readonly number[]): Tensor<'f
  */
 export async function runStage(job: StageJob): Promise<{ readonly weights: Weights; readonly result: StageResult }> {
   const { recipe, folder, config, data, engine, progress, signal } = job;
-  const resultPath = folder.file(`${recipe.name}.safetensors`);
+  const resultPath = stageFile(folder, recipe.name);
   if (await fileExists(resultPath)) return readStage(resultPath);
 
   const shapes = shapesOf(config, job.teachers);
@@ -274,6 +274,11 @@ export async function runStage(job: StageJob): Promise<{ readonly weights: Weigh
 /** Steps of a stage. */
 export function stageSteps(recipe: StageRecipe, train: TrainRecipe, examples: number): number {
   return stepCount(trainOptions(train, recipe.keep), examples).total;
+}
+
+/** What a finished stage leaves for the next. */
+export function stageFile(folder: RunFolder, name: string): string {
+  return folder.file(`${name}.safetensors`);
 }
 
 async function readStage(path: string): Promise<{ readonly weights: Weights; readonly result: StageResult }> {

@@ -15,7 +15,7 @@ export class Compare extends KdxCommand<typeof Compare, CompareReport> {
 
 A method is a named recipe (${presetNames.join(', ')}), or NAME=FILE with a recipe file as kdx distill --print-recipe writes it. --set changes what all of them have (train.*, student.*); an option of one method goes into a file of its own.
 
-It can be stopped at any time; --resume goes on, trains only what is not finished, and takes further methods, seeds and fractions. Several processes may work on the same --out at once.`;
+It can be stopped at any time; --resume goes on, trains only what is not finished, and takes further methods, seeds and fractions. Several processes may work on the same --out at once. Methods that begin with the same stages train these once for each seed, which changes no result; the cost of each method counts them in full.`;
   static override examples = [
     {
       description: 'Three methods and finetuning, three seeds:',

@@ -42,8 +42,13 @@ export interface StoredCell extends Cell {
   readonly key: string;
 }
 
-export function cellName({ method, seed, fraction }: Pick<CellSpec, 'method' | 'seed' | 'fraction'>): string {
-  return `${method}-${Number((fraction * 100).toPrecision(6))}pct-seed${seed}`;
+export function cellName(spec: Pick<CellSpec, 'method' | 'seed' | 'fraction'>): string {
+  return `${spec.method}-${sampleName(spec)}`;
+}
+
+/** Of the examples and the seed, which the cells of all methods have in common. */
+function sampleName({ seed, fraction }: Pick<CellSpec, 'seed' | 'fraction'>): string {
+  return `${Number((fraction * 100).toPrecision(6))}pct-seed${seed}`;
 }
 
 export function cellFile(out: string, spec: Pick<CellSpec, 'method' | 'seed' | 'fraction'>): string {
@@ -115,7 +120,7 @@ export async function runCell(
   const unlock = await lockFile(cellLock(setting.out, spec), cellName(spec));
   try {
     if (!(await fileExists(file))) {
-      const cell = await trainedCell(spec, folder, prepared, surroundings);
+      const cell = await trainedCell(spec, setting.out, prepared, surroundings);
       await writeFileAtomic(file, `${JSON.stringify(cell)}\n`);
     }
     if (!setting.keep) await rm(folder, { recursive: true, force: true });
@@ -129,6 +134,11 @@ function runFolder(out: string, spec: CellSpec): string {
   return join(out, 'runs', cellName(spec));
 }
 
+/** Stages that a method has in common with others, until all of them are trained. */
+export function stageFolder(out: string, spec: Pick<CellSpec, 'seed' | 'fraction'>): string {
+  return join(out, 'stages', sampleName(spec));
+}
+
 /** Held from the first step of a cell until its result is written and its folder gone. */
 export function cellLock(out: string, spec: CellSpec): string {
   return `${runFolder(out, spec)}.lock`;
@@ -136,14 +146,21 @@ export function cellLock(out: string, spec: CellSpec): string {
 
 async function trainedCell(
   spec: CellSpec,
-  folder: string,
+  out: string,
   prepared: Prepared,
-  surroundings: Surroundings,
+  { engine, progress, signal }: Surroundings,
 ): Promise<StoredCell> {
+  const folder = runFolder(out, spec);
   const started = new Date().toISOString();
   const resume = await fileExists(join(folder, 'run.json'));
-  const { engine, progress, signal } = surroundings;
-  const result = await distill(prepared, { ...surroundings, out: folder, resume });
+  const result = await distill(prepared, {
+    engine,
+    progress,
+    signal,
+    out: folder,
+    resume,
+    stageStore: stageFolder(out, spec),
+  });
   const data = prepared.data as TaskData;
   const { maxLength } = prepared.train;
   const source = await openSource(folder);

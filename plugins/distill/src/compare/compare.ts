@@ -1,5 +1,5 @@
 /** kdx compare: trains every cell of a comparison that is not there yet, and reports on those that are. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BertConfig } from 'kdx/checkpoint';
 import { scoreTask, type TaskData } from 'kdx/data';
@@ -23,6 +23,7 @@ import {
   prepareCell,
   rowsOf,
   runCell,
+  stageFolder,
   type CellSpec,
   type StoredCell,
 } from './cells.ts';
@@ -69,6 +70,7 @@ export async function compare(options: CompareOptions): Promise<CompareReport> {
   const setting = await settingOf(options, await prepareCell(specs[0] as CellSpec, options));
   for (const spec of specs) await checkFound(spec, options);
   await writeFileAtomic(join(out, settingName), `${JSON.stringify(setting)}\n`);
+  await removeStages(out, setting.plan);
   let skipped = 0;
   for (const [index, spec] of specs.entries()) {
     options.signal.throwIfAborted();
@@ -78,6 +80,7 @@ export async function compare(options: CompareOptions): Promise<CompareReport> {
     if (!isDone) progress.message(`cell ${index + 1} of ${specs.length}: ${cellName(spec)}`);
     try {
       await runCell(spec, options, await prepareCell(spec, options), options);
+      await removeStages(out, setting.plan);
     } catch (error) {
       if (!(error instanceof KdxError) || error.code !== 'run-locked') throw error;
       if (isDone) continue;
@@ -143,7 +146,7 @@ async function checkFound(spec: CellSpec, options: CompareOptions): Promise<void
 }
 
 /** What is in the folder already, with `resume`, and the methods, seeds and fractions that are added to it. */
-async function settingOf(options: CompareOptions, prepared: Prepared): Promise<Setting> {
+async function settingOf(options: CompareOptions, prepared: Prepared): Promise<Setting & { readonly plan: Plan }> {
   const { out, resume, data, engine, progress, signal, methods, seeds, fractions } = options;
   const { maxLength } = prepared.train;
   const key = sha256(
@@ -205,6 +208,17 @@ async function settingOf(options: CompareOptions, prepared: Prepared): Promise<S
     commands: union(found?.commands, [options.command]),
     plan,
   };
+}
+
+/** Removes the stages that no method needs any more, of the samples that all methods are trained on. */
+async function removeStages(out: string, { methods, seeds, fractions }: Plan): Promise<void> {
+  for (const seed of seeds)
+    for (const fraction of fractions) {
+      const done = await Promise.all(methods.map((method) => fileExists(cellFile(out, { method, seed, fraction }))));
+      if (done.every(Boolean)) await rm(stageFolder(out, { seed, fraction }), { recursive: true, force: true });
+    }
+  // Not empty while another sample has some.
+  await rmdir(join(out, 'stages')).catch(() => undefined);
 }
 
 /** Names in a folder, none if it does not exist. */
