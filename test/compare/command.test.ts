@@ -38,6 +38,7 @@ interface Given {
   readonly train?: object;
   readonly resume?: boolean;
   readonly keep?: boolean;
+  readonly against?: string;
 }
 
 const training = { epochs: 1, batch: 8, maxLength: 8 };
@@ -45,7 +46,7 @@ const training = { epochs: 1, batch: 8, maxLength: 8 };
 /** As the command does it, on the engine of this file. */
 async function compared(out: string, given: Given): Promise<CompareReport> {
   const { methods = 'kd', seeds = 1, fractions = '100%', teacher = 'teacher', data = 'reviews', train } = given;
-  const { resume = false, keep = false } = given;
+  const { resume = false, keep = false, against } = given;
   return compare({
     out: scene.path(out),
     resume,
@@ -60,6 +61,7 @@ async function compared(out: string, given: Given): Promise<CompareReport> {
     })),
     seeds: Array.from({ length: seeds }, (_, i) => 1 + i),
     fractions: fractionsOf(fractions),
+    ...(against !== undefined && { against }),
     data: await loadTaskData({ task: 'sst2', dir: scene.path(data) }),
     augmented: [],
     keep,
@@ -200,6 +202,35 @@ describe('a comparison', () => {
     await writeFile(broken, '<<<<<<< HEAD');
     const { failure, text } = await report('copied');
     assert.deepEqual([failure?.code, failure?.exitCode, text.includes(broken)], ['invalid-json', 2, true]);
+  });
+
+  it('compares with further methods by --against, also those of an earlier start, and keeps to it', async () => {
+    await whole();
+    for (const name of ['against', 'reported'])
+      await cp(scene.path('whole'), scene.path(name), { recursive: true, preserveTimestamps: true });
+    const more = await compared('against', { methods: 'mixkd', seeds: 2, against: 'mixkd,kd', resume: true });
+    assert.deepEqual(more.baselines, ['finetune', 'kd', 'mixkd']);
+    const again = await compared('against', { methods: 'pkd', against: 'kd', resume: true });
+    const versus = again.fractions[0]!.rows.map(({ result }) => Object.values(result!.versus).map(Boolean));
+    const [no, yes] = [false, true];
+    assert.deepEqual(versus, [
+      [no, no, no],
+      [yes, no, no],
+      [yes, yes, no],
+      [yes, yes, yes],
+    ]);
+    const markdown = await readFile(scene.path('against', 'report.md'), 'utf8');
+    assert.match(markdown, /\| method .* against finetune \| +against kd \| +against mixkd \|/);
+    assert.match(await readFile(scene.path('against', 'index.html'), 'utf8'), /Difference to mixkd/);
+
+    const words = ['compare', '--report', '--out', scene.path('reported')];
+    await runCommand([...words, '--against', 'finetune']);
+    const before = await readFile(scene.path('reported', 'comparison.json'), 'utf8');
+    const { failure, text } = await runCommand([...words, '--against', 'mixkd']);
+    assert.deepEqual([failure?.code, failure?.exitCode], ['invalid-usage', 2]);
+    assert.match(text, /mixkd is not a method of this comparison[^]*one of finetune, kd/);
+    assert.equal(await readFile(scene.path('reported', 'comparison.json'), 'utf8'), before);
+    assert.equal((await refused('whole', { against: 'tinybert', resume: true })).code, 'invalid-usage');
   });
 
   it('keeps the students with --keep', async () => {

@@ -62,6 +62,35 @@ test('the numbers of a row by hand', () => {
   assert.equal(kd.versus.kd, null);
 });
 
+test('a further baseline: the same difference as between the two otherwise, and none twice', () => {
+  const sample = sampleComparison();
+  const plan = { methods: ['finetune', 'kd', 'mixkd'], seeds: [1, 2, 3], fractions: [1] };
+  const usual = summarize({ ...sample, plan });
+  const report = summarize({ ...sample, plan: { ...plan, against: ['mixkd', 'finetune'] } });
+  assert.deepEqual(
+    [usual.baselines, report.baselines],
+    [
+      ['finetune', 'kd'],
+      ['finetune', 'kd', 'mixkd'],
+    ],
+  );
+  const versus = ({ fractions }: typeof report) => fractions[0]!.rows.map(({ result }) => result!.versus);
+  versus(report).forEach(({ mixkd, ...others }, i) => {
+    assert.deepEqual([mixkd, others], [null, versus(usual)[i]]);
+  });
+  const reversed = summarize({ ...sample, plan: { ...plan, methods: ['mixkd', 'finetune', 'kd'] } });
+  assert.deepEqual(versus(reversed)[0], versus(usual)[2]);
+
+  const named = (method: string) => ({ finetune: 'finetune', kd: 'full', mixkd: 'without' })[method] ?? method;
+  const cells = sample.cells.map((cell) => ({ ...cell, method: named(cell.method) }));
+  const ablation = summarize({
+    ...sample,
+    cells,
+    plan: { ...plan, methods: plan.methods.map(named), against: ['full'] },
+  });
+  assert.deepEqual(versus(ablation)[2]!['full'], versus(usual)[2]!['kd']);
+});
+
 test('a planted difference is told, and what it is against', () => {
   const report = summarize(sampleComparison());
   const [finetune, kd, mixkd] = report.fractions[0]!.rows;

@@ -11,7 +11,7 @@ const { recipe: _recipe, ...withoutRecipe } = trainingFlags;
 
 export class Compare extends KdxCommand<typeof Compare, CompareReport> {
   static override summary = 'Measure what distillation is worth: the same student by several methods and seeds.';
-  static override description = `Trains the student by each method with each seed, and by finetuning without a teacher, which is always among them. The report gives mean and spread over the seeds, the difference to finetuning and to kd with a 95 % interval from a paired bootstrap on the same development examples, agreement with the teacher, calibration, parameters, FLOPs and the cost of training: as a table, as JSON (report.json), as Markdown (report.md) and as a page (index.html) in --out.
+  static override description = `Trains the student by each method with each seed, and by finetuning without a teacher, which is always among them. The report gives mean and spread over the seeds, the difference to finetuning and to kd (and to the methods of --against, such as the full one in an ablation) with a 95 % interval from a paired bootstrap on the same development examples, agreement with the teacher, calibration, parameters, FLOPs and the cost of training: as a table, as JSON (report.json), as Markdown (report.md) and as a page (index.html) in --out.
 
 A method is a named recipe (${presetNames.join(', ')}), or NAME=FILE with a recipe file as kdx distill --print-recipe writes it. --set changes what all of them have (train.*, student.*); an option of one method goes into a file of its own.
 
@@ -50,6 +50,10 @@ It can be stopped at any time; --resume goes on, trains only what is not finishe
       helpValue: 'LIST',
       default: '100%',
     }),
+    against: Flags.string({
+      summary: 'Methods that the others are compared with, beside finetune and kd; with --report too.',
+      helpValue: 'LIST',
+    }),
     out: Flags.string({ summary: 'Folder for cells and report; new or empty.', helpValue: 'DIR', required: true }),
     resume: Flags.boolean({ summary: 'Go on with the comparison in --out.' }),
     report: Flags.boolean({ summary: 'Train nothing: write the report on what is in --out.' }),
@@ -80,7 +84,7 @@ It can be stopped at any time; --resume goes on, trains only what is not finishe
       import('../compare/lists.ts'),
       import('kdx/recipe'),
     ]);
-    if (flags.report) return reportOn(flags.out);
+    if (flags.report) return reportOn(flags.out, flags.against);
     const teachers = flags.teacher ?? [];
     const [first] = teachers;
     if (first === undefined || flags.student === undefined)
@@ -114,6 +118,7 @@ It can be stopped at any time; --resume goes on, trains only what is not finishe
         methods,
         seeds: Array.from({ length: flags.seeds }, (_, i) => firstSeed + i),
         fractions,
+        ...(flags.against !== undefined && { against: flags.against }),
         data,
         augmented: flags.augmented ?? [],
         ...(flags.corpus !== undefined && { corpus: flags.corpus }),

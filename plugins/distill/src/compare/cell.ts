@@ -78,6 +78,8 @@ export interface Plan {
   readonly methods: readonly string[];
   readonly seeds: readonly number[];
   readonly fractions: readonly number[];
+  /** Methods that the others are compared with, beside finetune and kd. */
+  readonly against?: readonly string[];
 }
 
 export interface Comparison {

@@ -27,6 +27,7 @@ import {
   type CellSpec,
   type StoredCell,
 } from './cells.ts';
+import { againstOf } from './lists.ts';
 import { renderHtml } from './render-html.ts';
 import { renderMarkdown } from './render-markdown.ts';
 import type { CompareReport } from './report.ts';
@@ -47,6 +48,8 @@ export interface CompareOptions extends Surroundings {
   readonly methods: readonly ComparedMethod[];
   readonly seeds: readonly number[];
   readonly fractions: readonly number[];
+  /** List of methods that the others are compared with, beside finetune and kd. */
+  readonly against?: string;
   readonly data: TaskData;
   readonly augmented: readonly string[];
   readonly corpus?: string;
@@ -93,12 +96,21 @@ export async function compare(options: CompareOptions): Promise<CompareReport> {
   return writeReport(out);
 }
 
-/** The report on what is in a folder, written there as report.json, report.md and index.html. @throws KdxError `not-a-comparison` */
-export async function reportOn(out: string): Promise<CompareReport> {
+/**
+ * The report on what is in a folder, written there as report.json, report.md and index.html.
+ * @param against list of further methods that the others are to be compared with
+ * @throws KdxError `not-a-comparison`; `invalid-usage` where one is not there
+ */
+export async function reportOn(out: string, against?: string): Promise<CompareReport> {
   if (!(await fileExists(join(out, settingName))))
     throw new KdxError('not-a-comparison', `${out} has no ${settingName}`, {
       suggestions: ['give the --out of an earlier kdx compare'],
     });
+  if (against !== undefined) {
+    const { cells: _, ...setting } = await readComparison(out);
+    const plan = { ...setting.plan, against: union(setting.plan.against, againstOf(against, setting.plan.methods)) };
+    await writeFileAtomic(join(out, settingName), `${JSON.stringify({ ...setting, plan })}\n`);
+  }
   return writeReport(out);
 }
 
@@ -147,7 +159,7 @@ async function checkFound(spec: CellSpec, options: CompareOptions): Promise<void
 
 /** What is in the folder already, with `resume`, and the methods, seeds and fractions that are added to it. */
 async function settingOf(options: CompareOptions, prepared: Prepared): Promise<Setting & { readonly plan: Plan }> {
-  const { out, resume, data, engine, progress, signal, methods, seeds, fractions } = options;
+  const { out, resume, data, engine, progress, signal, methods, seeds, fractions, against } = options;
   const { maxLength } = prepared.train;
   const key = sha256(
     JSON.stringify([
@@ -177,6 +189,11 @@ async function settingOf(options: CompareOptions, prepared: Prepared): Promise<S
     throw new KdxError('run-exists', `${out} is not empty`, {
       suggestions: ['--out with a folder that is new or empty'],
     });
+  const known = union(
+    found?.plan?.methods,
+    methods.map((method) => method.name),
+  );
+  const named = against === undefined ? [] : againstOf(against, known);
   const devLabels = data.dev.map(({ label }) => label);
   const tokensOf = taskTokens(data, maxLength);
   const rows = [];
@@ -187,12 +204,10 @@ async function settingOf(options: CompareOptions, prepared: Prepared): Promise<S
   const logits = meanLogits(rows);
   const { name, kind, labels, primary, metrics } = data.task;
   const plan: Plan = {
-    methods: union(
-      found?.plan?.methods,
-      methods.map((method) => method.name),
-    ),
+    methods: known,
     seeds: union(found?.plan?.seeds, seeds),
     fractions: union(found?.plan?.fractions, fractions),
+    against: union(found?.plan?.against, named),
   };
   return {
     format: 1,
@@ -254,13 +269,14 @@ async function readStored<T>(path: string): Promise<T> {
   }
 }
 
-/** Other processes, and cells copied from elsewhere, may have added to the plan. */
-async function writeReport(out: string): Promise<CompareReport> {
+/** What is in a folder. Other processes, and cells copied from elsewhere, may have added to the plan. */
+async function readComparison(out: string): Promise<Setting & { readonly plan: Plan; readonly cells: StoredCell[] }> {
   const setting = await readStored<Setting>(join(out, settingName));
   const names = (await namesIn(join(out, 'cells'))).filter((name) => name.endsWith('.json')).sort();
   const cells: StoredCell[] = [];
   for (const name of names) cells.push(await readStored<StoredCell>(join(out, 'cells', name)));
   const plan: Plan = {
+    ...setting.plan,
     methods: union(
       setting.plan?.methods,
       cells.map(({ method }) => method),
@@ -274,7 +290,11 @@ async function writeReport(out: string): Promise<CompareReport> {
       cells.map(({ fraction }) => fraction),
     ),
   };
-  const report = summarize({ ...setting, plan, cells });
+  return { ...setting, plan, cells };
+}
+
+async function writeReport(out: string): Promise<CompareReport> {
+  const report = summarize(await readComparison(out));
   await writeFileAtomic(join(out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
   await writeFileAtomic(join(out, 'report.md'), renderMarkdown(report));
   await writeFileAtomic(join(out, 'index.html'), await renderHtml(report));

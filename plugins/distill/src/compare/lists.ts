@@ -37,6 +37,20 @@ export function fractionsOf(text: string): number[] {
   return [...new Set(fractions)];
 }
 
+/**
+ * `tinybert`: methods that the others are compared with.
+ * @param known those of the comparison
+ */
+export function againstOf(text: string, known: readonly string[]): string[] {
+  const names = parts(text, '--against');
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw new KdxError('invalid-usage', `--against: ${unknown} is not a method of this comparison`, {
+      suggestions: [`one of ${known.join(', ')}`],
+    });
+  return [...new Set(names)];
+}
+
 function parts(text: string, flag: string): string[] {
   const list = text.split(',').map((part) => part.trim());
   if (list.some((part) => part === '')) throw new KdxError('invalid-usage', `${flag} has an empty place: '${text}'`);

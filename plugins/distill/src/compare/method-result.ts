@@ -9,14 +9,7 @@ import {
   negativeLogLikelihood,
   rmsDifference,
 } from './fidelity.ts';
-import {
-  baselines,
-  type Baseline,
-  type Calibration,
-  type Fidelity,
-  type MethodResult,
-  type TrainingCost,
-} from './report.ts';
+import type { Calibration, Fidelity, MethodResult, TrainingCost } from './report.ts';
 import { mean, spreadOf, type Spread } from './spread.ts';
 
 type Rows = readonly (readonly number[])[];
@@ -30,11 +23,13 @@ export interface ResampledCell {
 /**
  * @param own cells of the method, at least one
  * @param of the cells of any method at the same fraction
+ * @param baselines what it is compared with, as far as they are there and it is not one of those before
  */
 export function methodResult(
   own: readonly ResampledCell[],
   of: (method: string) => readonly ResampledCell[],
   { task, teacher, devLabels }: Comparison,
+  baselines: readonly string[],
   bootstrapSeed: number,
 ): MethodResult {
   const cells = own.map(({ cell }) => cell);
@@ -42,8 +37,8 @@ export function methodResult(
   const { method, student, recipe } = cells[0]!;
   const primary = spread(cells, (cell) => cell.metrics[task.primary]!);
   const reference = teacher.metrics[task.primary]!;
-  const versus = (baseline: Baseline) => {
-    if (baselines.slice(0, baselines.indexOf(baseline) + 1).some((name) => name === method)) return null;
+  const versus = (baseline: string) => {
+    if (baselines.slice(0, baselines.indexOf(baseline) + 1).includes(method)) return null;
     const others = of(baseline).map(({ result }) => result);
     return differenceOf(results, others, bootstrapSeed);
   };
@@ -55,7 +50,7 @@ export function methodResult(
     primary: { ...primary, ci95: meanInterval(results, bootstrapSeed) },
     metrics: Object.fromEntries(task.metrics.map((name) => [name, spread(cells, (cell) => cell.metrics[name]!)])),
     retention: reference > 0 ? primary.mean / reference : null,
-    versus: Object.fromEntries(baselines.map((name) => [name, versus(name)])) as MethodResult['versus'],
+    versus: Object.fromEntries(baselines.map((name) => [name, versus(name)])),
     fidelity: fidelityOf(task.kind, logits, teacher.devLogits),
     calibration: task.kind === 'classification' ? calibrationOf(logits, devLabels) : null,
     training,

@@ -2,7 +2,7 @@
 import { formatPercent } from 'kdx/cli';
 import { leaves } from 'kdx/recipe';
 import { percentOf, points } from './number-text.ts';
-import { baselines, type CompareReport, type MethodResult } from './report.ts';
+import type { CompareReport, MethodResult } from './report.ts';
 import { quantileSorted } from './spread.ts';
 
 /** From so many seeds on, the spread over seeds is known well enough to trust the intervals. */
@@ -56,10 +56,9 @@ function visibleDifference({ fractions, devExamples, binomial }: CompareReport):
 }
 
 function halfWidthsOf(result: MethodResult | null): number[] {
-  return baselines.flatMap((baseline) => {
-    const difference = result?.versus[baseline];
-    return difference ? [(difference.ci95[1] - difference.ci95[0]) / 2] : [];
-  });
+  return Object.values(result?.versus ?? {}).flatMap((difference) =>
+    difference ? [(difference.ci95[1] - difference.ci95[0]) / 2] : [],
+  );
 }
 
 function intervals({ bootstrap, fractions }: CompareReport): string[] {

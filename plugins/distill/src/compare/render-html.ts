@@ -7,7 +7,7 @@ import { measuredRows } from './measured-rows.ts';
 import { points } from './number-text.ts';
 import { reliabilityPlot } from './reliability-plot.ts';
 import { fractionTables, fractionTitle, verdicts } from './report-tables.ts';
-import { baselines, type CompareReport, type FractionReport } from './report.ts';
+import type { CompareReport, FractionReport } from './report.ts';
 import { differencePlot, metricPlot } from './row-plots.ts';
 import { costPlot, fractionPlot } from './series-plots.ts';
 
@@ -58,7 +58,7 @@ async function fractionSection(report: CompareReport, index: number): Promise<st
 }
 
 async function fractionFigures(report: CompareReport, fraction: FractionReport): Promise<string> {
-  const differences = baselines.map((baseline) => differencePlot(fraction, baseline));
+  const differences = report.baselines.map((baseline) => differencePlot(fraction, baseline));
   const main = [metricPlot(report, fraction), ...differences.flatMap((plot) => plot ?? []), costPlot(report, fraction)];
   const models = [{ method: 'teacher', result: report.teacher }, ...measuredRows(fraction)];
   const reliability = models.flatMap(({ method, result: { calibration } }) =>

@@ -4,7 +4,7 @@ import type { ReportTable, TableCell } from 'kdx/page';
 import type { Difference } from './difference.ts';
 import { differencePoints, duration, percentOf, points, spreadPoints, times } from './number-text.ts';
 import { knowsWork } from './measured-rows.ts';
-import { baselines, type CompareReport, type FractionReport, type MethodResult, type MethodRow } from './report.ts';
+import type { CompareReport, FractionReport, MethodResult, MethodRow } from './report.ts';
 import type { Spread } from './spread.ts';
 
 interface Column {
@@ -34,7 +34,7 @@ export function fractionTables(report: CompareReport, index: number): ReportTabl
       }),
     ],
   });
-  const quality = table(`${primary} x 100`, [primaryColumn(primary), ...baselines.map(differenceColumn)]);
+  const quality = table(`${primary} x 100`, [primaryColumn(primary), ...report.baselines.map(differenceColumn)]);
   return [
     { ...quality, ...withSeeds(quality, rows) },
     table('Nearness to the teacher, calibration', [...others, retention, ...fidelity]),
@@ -45,10 +45,9 @@ export function fractionTables(report: CompareReport, index: number): ReportTabl
 /** One sentence per method that has something to be compared with. */
 export function verdicts({ rows }: FractionReport): string[] {
   return rows.flatMap(({ method, result }) => {
-    const found = baselines.flatMap((baseline) => {
-      const difference = result?.versus[baseline];
-      return difference ? [verdictText(difference, baseline)] : [];
-    });
+    const found = Object.entries(result?.versus ?? {}).flatMap(([baseline, difference]) =>
+      difference ? [verdictText(difference, baseline)] : [],
+    );
     return found.length === 0 ? [] : [`${method}: ${found.join('; ')}`];
   });
 }
@@ -92,7 +91,7 @@ const metricColumn = (name: string): Column => ({
   cell: (result, path) => pointsCell(result.metrics[name]?.mean, `${path}.metrics.${name}.mean`),
 });
 
-const differenceColumn = (baseline: (typeof baselines)[number]): Column => ({
+const differenceColumn = (baseline: string): Column => ({
   title: `against ${baseline}`,
   teacher: empty,
   cell: ({ versus }, path) => {

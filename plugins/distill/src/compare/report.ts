@@ -5,9 +5,8 @@ import type { Difference } from './difference.ts';
 import type { CalibrationBin } from './fidelity.ts';
 import type { Interval, Spread } from './spread.ts';
 
-/** Methods that the others are compared with, where there are such rows. */
-export const baselines = ['finetune', 'kd'] as const;
-export type Baseline = (typeof baselines)[number];
+/** Methods that the others are always compared with, where there are such rows. */
+export const usualBaselines = ['finetune', 'kd'] as const;
 
 /** How well the probabilities of a model fit the labels; classification only. */
 export interface Calibration {
@@ -46,8 +45,8 @@ export interface MethodResult {
   readonly metrics: Readonly<Record<string, Spread>>;
   /** Mean over the teacher's metric; `null` when that is not above 0. */
   readonly retention: number | null;
-  /** `null` for a baseline against itself and later ones, and without a baseline with a seed in common. */
-  readonly versus: Readonly<Record<Baseline, Difference | null>>;
+  /** By baseline; `null` for a baseline against itself and later ones, and where they have no seed in common. */
+  readonly versus: Readonly<Record<string, Difference | null>>;
   readonly fidelity: Fidelity;
   readonly calibration: Calibration | null;
   readonly training: TrainingCost;
@@ -90,6 +89,8 @@ export interface CompareReport {
   readonly teacher: TeacherReport;
   /** Descending: the whole training set first. */
   readonly fractions: readonly FractionReport[];
+  /** Methods that the others are compared with, in the order of `versus`. */
+  readonly baselines: readonly string[];
   readonly bootstrap: { readonly seed: number; readonly resamples: number; readonly confidence: 0.95 };
   /** sqrt(p (1 - p) / n) of one dev accuracy p, here the students' mean; `null` for regression. */
   readonly binomial: { readonly accuracy: number; readonly standardError: number } | null;

@@ -1,7 +1,7 @@
 /** Plots with a row for each method. */
 import { plotBase, plotScale, plotWidth, type Plot } from 'kdx/page';
 import { measuredRows, meanAndInterval, percent } from './measured-rows.ts';
-import type { Baseline, CompareReport, FractionReport } from './report.ts';
+import type { CompareReport, FractionReport } from './report.ts';
 
 const methodAxis = { title: null, labelLimit: 150, labelPadding: 8, ticks: false, domain: false } as const;
 
@@ -57,7 +57,7 @@ export function metricPlot({ task, teacher }: CompareReport, fraction: FractionR
 }
 
 /** `null` when no method is compared with the baseline. */
-export function differencePlot(fraction: FractionReport, baseline: Baseline): Plot | null {
+export function differencePlot(fraction: FractionReport, baseline: string): Plot | null {
   const values = measuredRows(fraction).flatMap(({ method, result }) => {
     const difference = result.versus[baseline];
     if (!difference) return [];

@@ -5,7 +5,7 @@ import type { Cell, Comparison, Plan } from './cell.ts';
 import { answers } from './fidelity.ts';
 import { calibrationOf, methodResult, type ResampledCell } from './method-result.ts';
 import { notesOf } from './notes.ts';
-import type { CompareReport, FractionReport, MethodRow } from './report.ts';
+import { usualBaselines, type CompareReport, type FractionReport, type MethodRow } from './report.ts';
 import { mean } from './spread.ts';
 
 type Rows = readonly (readonly number[])[];
@@ -28,9 +28,10 @@ export function summarize(comparison: Comparison, options: SummarizeOptions = {}
   const cells = plannedCells(comparison.cells, plan);
   checkRows(teacher.devLogits, devLabels, `teacher ${teacher.ref}`);
   const resampled = resample(cells, comparison, bootstrap);
+  const baselines = unique([...usualBaselines, ...(plan.against ?? [])]);
   const fractions = [...plan.fractions]
     .sort((a, b) => b - a)
-    .map((fraction) => fractionReport(fraction, plan, resampled, comparison, bootstrap.seed));
+    .map((fraction) => fractionReport(fraction, { plan, baselines, resampled, comparison, seed: bootstrap.seed }));
   const report: CompareReport = {
     format: 1,
     task,
@@ -43,6 +44,7 @@ export function summarize(comparison: Comparison, options: SummarizeOptions = {}
       calibration: task.kind === 'classification' ? calibrationOf([teacher.devLogits], devLabels) : null,
     },
     fractions,
+    baselines,
     bootstrap,
     binomial: binomialOf(cells, comparison),
     finishedCells: cells.length,
@@ -115,13 +117,16 @@ function nameOf({ method, seed, fraction }: Cell): string {
   return `cell ${method}, seed ${seed}, fraction ${fraction}`;
 }
 
-function fractionReport(
-  fraction: number,
-  plan: Plan,
-  resampled: readonly ResampledCell[],
-  comparison: Comparison,
-  bootstrapSeed: number,
-): FractionReport {
+interface Resampled {
+  readonly plan: Plan;
+  readonly baselines: readonly string[];
+  readonly resampled: readonly ResampledCell[];
+  readonly comparison: Comparison;
+  /** Of the bootstrap. */
+  readonly seed: number;
+}
+
+function fractionReport(fraction: number, { plan, baselines, resampled, comparison, seed }: Resampled): FractionReport {
   const here = resampled.filter(({ cell }) => cell.fraction === fraction);
   const of = (method: string) => here.filter(({ cell }) => cell.method === method);
   const rows = plan.methods.map((method): MethodRow => {
@@ -131,7 +136,7 @@ function fractionReport(
       method,
       seeds,
       missingSeeds: plan.seeds.filter((seed) => !seeds.includes(seed)),
-      result: own.length === 0 ? null : methodResult(own, of, comparison, bootstrapSeed),
+      result: own.length === 0 ? null : methodResult(own, of, comparison, baselines, seed),
     };
   });
   return { fraction, trainExamples: here[0]?.cell.trainExamples ?? null, rows };
