@@ -35,8 +35,7 @@ async function reportOf(name: string): Promise<CompareReport> {
 
 const results = rowsOf(await readFile(join(docs, 'results.md'), 'utf8'));
 const entries = await readdir(folder, { withFileTypes: true });
-// What is being made has no table yet.
-const names = entries.filter((entry) => entry.isDirectory() && entry.name !== 'unfinished').map(({ name }) => name);
+const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 const reports = new Map(await Promise.all(names.map(async (name) => [name, await reportOf(name)] as const)));
 for (const [name, report] of reports) {
   // Of one that was made for its cost alone, the last table is.
