@@ -142,6 +142,39 @@ function stepWith(names: readonly string[], changes: Partial<PlainStep> = {}): P
   };
 }
 
+/** A student of the teacher's width. */
+const wideStep = (parameters: Record<string, Nested> = {}): PlainStep =>
+  stepWith([], { student: randomModel({ ...small, width: large.width }, mask, 1), parameters });
+
+describe('without a projection', () => {
+  const identity = {
+    'fit_dense.weight': [
+      [1, 0, 0],
+      [0, 1, 0],
+      [0, 0, 1],
+    ],
+    'fit_dense.bias': [0, 0, 0],
+  };
+  for (const padding of ['published', 'masked'])
+    it(`the states themselves are compared, ${padding}`, async () => {
+      const none = await measure(transformer, { projection: 'none', padding }, wideStep());
+      const projected = await measure(transformer, { padding }, wideStep(identity));
+      assertNear(none.loss, projected.loss, 1e-12);
+      for (const [name, values] of Object.entries(none.gradients))
+        values.forEach((value, i) => assertNear(value, projected.gradients[name]![i]!, 1e-12, `${name}[${i}]`));
+    });
+
+  it('a student that is its teacher has nothing to learn', async () => {
+    const teacher = randomModel(small, mask, 2);
+    const step = stepWith([], { teacher, student: teacher, parameters: {} });
+    const { loss, gradients } = await measure(transformer, { projection: 'none' }, step);
+    assert.equal(loss, 0);
+    assert.ok(Object.values(gradients).every((values) => values.every((value) => value === 0)));
+  });
+
+  it('gradients', () => checkGradients(transformer, { projection: 'none' }, wideStep()));
+});
+
 describe('gradients', () => {
   const cases: readonly [given: object, names: readonly string[]][] = [
     [{}, ['fit_dense']],
@@ -276,7 +309,8 @@ describe('parameters and problems', () => {
     assert.deepEqual(named({ projection: 'per-layer' }), both(perLayer));
     assert.deepEqual(named({ projection: 'per-layer', embedding: 0 }), both(perLayer.slice(1)));
     assert.deepEqual(named({ projection: 'per-layer', hidden: 0 }), both(['fit_denses.0']));
-    for (const projection of ['shared', 'per-layer'])
+    assert.deepEqual(named({ projection: 'none' }), []);
+    for (const projection of ['shared', 'per-layer', 'none'])
       assert.deepEqual(named({ projection, embedding: 0, hidden: 0 }), []);
   });
 
@@ -296,6 +330,9 @@ describe('parameters and problems', () => {
     ['depths that are mapped', { map: [1, 3, 4] }, [], { layers: 3 }],
     ['a teacher without layers', {}, [/no layers to compare/], {}, { layers: 0 }],
     ['no term', { embedding: 0, hidden: 0, attention: 0 }, [/^embedding, hidden and attention are all 0/]],
+    ['widths without a projection', { projection: 'none' }, [/needs a student of the teacher's width 3, not 2: /]],
+    ['widths without a projection, but attention only', { projection: 'none', embedding: 0, hidden: 0 }, []],
+    ['equal widths without a projection', { projection: 'none' }, [], { width: 3 }],
     ['heads and depths', { map: 'top' }, [/^map=top/, /heads/], { layers: 5, heads: 1 }],
   ];
   for (const [title, given, expected, student = {}, teacher = {}] of cases)

@@ -24,8 +24,11 @@ const options = z.strictObject({
       error: "expected uniform, top, bottom or the teacher's layer of each layer, counted from 1",
     })
     .default('uniform'),
-  /** One projection to the teacher's width for all hidden states (published code), or one each (released models). */
-  projection: z.enum(['shared', 'per-layer']).default('shared'),
+  /**
+   * One projection to the teacher's width for all hidden states (published code), one each (released models), or `none`
+   * between equal widths: for a student that begins as a part of its teacher, in whose space it is already.
+   */
+  projection: z.enum(['shared', 'per-layer', 'none']).default('shared'),
   /**
    * `published`: means over all positions, padding among them; only scores of masked keys are 0 in both models.
    * `masked`: means over the batch's tokens, and over its pairs of tokens.
@@ -43,13 +46,18 @@ export const transformer = defineMethod({
 
   taps: () => ({ outputs: true }),
 
-  problems: ({ embedding, hidden, attention, map }, { student, teacher }) => {
+  problems: ({ embedding, hidden, attention, map, projection }, { student, teacher }) => {
     if (!teacher) return [];
     const problems: string[] = [];
     if (embedding + hidden + attention === 0)
       problems.push('embedding, hidden and attention are all 0: one of these weights must be positive');
     const unmapped = hidden + attention > 0 && layerMapProblem(map, student.layers, teacher.layers);
     if (unmapped) problems.push(unmapped);
+    if (projection === 'none' && embedding + hidden > 0 && student.hiddenSize !== teacher.hiddenSize)
+      problems.push(
+        `projection=none needs a student of the teacher's width ${teacher.hiddenSize}, not ${student.hiddenSize}: ` +
+          `leave it out, or set projection=shared`,
+      );
     if (attention > 0 && student.heads !== teacher.heads)
       problems.push(
         `attention scores are compared head by head, but the student has ${student.heads} heads and the teacher ` +
@@ -59,7 +67,7 @@ export const transformer = defineMethod({
   },
 
   parameters: ({ embedding, hidden, projection }, { student, teacher }) => {
-    if (!teacher) return [];
+    if (!teacher || projection === 'none') return [];
     const states = Array.from({ length: student.layers + 1 }, (_, m) => m);
     const compared = states.filter((m) => (m === 0 ? embedding : hidden) > 0);
     return [...new Set(compared.map((m) => projectionName(projection, m)))].flatMap((name) =>
@@ -74,7 +82,9 @@ export const transformer = defineMethod({
     // The embeddings have no scores: those of layer m are at m - 1.
     const scores = (model: Model, layer: number) => model.outputs.attentionScores[layer - 1] as Value;
     const hiddenError = (own: number, taught: number) => {
-      const fitted = linear(g, state(student, own), context.parameter, projectionName(projection, own));
+      const states = state(student, own);
+      const fitted =
+        projection === 'none' ? states : linear(g, states, context.parameter, projectionName(projection, own));
       return error.hidden(g.sub(fitted, state(teacher, taught)));
     };
     const attentionError = (own: number, taught: number) =>
@@ -98,7 +108,7 @@ export const transformer = defineMethod({
 });
 
 /** Prefix of a projection's parameters, named as in the published checkpoints; `m` is the hidden state. */
-function projectionName(projection: TransformerOptions['projection'], m: number): string {
+function projectionName(projection: Exclude<TransformerOptions['projection'], 'none'>, m: number): string {
   return projection === 'shared' ? 'fit_dense' : `fit_denses.${m}`;
 }
 
