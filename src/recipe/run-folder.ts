@@ -22,6 +22,8 @@ export interface RunIdentity {
 }
 
 export interface RunStart extends RunIdentity {
+  /** A recipe of an earlier version with the defaults of the options that it did not have. */
+  readonly withDefaults?: (recipe: JsonObject) => JsonObject;
   readonly seed: number;
   /** For people: what the engine says of its device. */
   readonly device: string;
@@ -186,7 +188,7 @@ function compare(path: string, found: RunRecord, start: RunStart): string[] {
   const changed = [
     ...differences(found.command, start.command, 'command'),
     ...differences(found.seed, start.seed, 'seed'),
-    ...differences(found.recipe, asJson(start.recipe), 'recipe'),
+    ...differences(asJson(start.withDefaults?.(found.recipe) ?? found.recipe), asJson(start.recipe), 'recipe'),
     ...differences(found.inputs, start.inputs, 'inputs'),
   ];
   if (changed.length > 0)

@@ -11,7 +11,7 @@ import { tokenCounts, type MaskingVocabulary } from './masking.ts';
 import { methodNamed } from './methods/index.ts';
 import { precisionNotes } from './precision.ts';
 import { ptpLabels, ptpThresholds } from './ptp.ts';
-import type { StageRecipe, TrainRecipe } from './recipe/schema.ts';
+import { distillSchema, finetuneSchema, withDefaults, type StageRecipe, type TrainRecipe } from './recipe/schema.ts';
 import {
   activeLosses,
   runStage,
@@ -71,6 +71,8 @@ export interface TrainingResult {
   readonly teacherCached?: boolean;
 }
 
+const recipeSchemas = { finetune: finetuneSchema, distill: distillSchema };
+
 /** The options of a stage's training: the recipe's, with what the stage has of its own, and a seed for each stage. */
 export function stageTrain(train: TrainRecipe, stage: StageRecipe, index: number): TrainRecipe {
   const own = Object.fromEntries(Object.entries(stage.train).filter(([, value]) => value !== undefined));
@@ -95,6 +97,7 @@ export async function runStages(job: StagedRun): Promise<TrainingResult> {
     seed: job.train.seed,
     device: job.engine.device.description,
     resume: job.resume,
+    withDefaults: (recipe) => withDefaults(recipeSchemas[job.command], recipe),
   });
   try {
     const notes = precisionNotes(job.train.precision, job.engine.device.kind);

@@ -8,7 +8,7 @@ import { fileExists, sha256, writeFileAtomic } from 'kdx/files';
 import { classifierFlops } from 'kdx/nn';
 import { differences, kdxVersions, lockFile, type CheckedRecipe, type JsonObject } from 'kdx/recipe';
 import { distill, prepareDistillation, type Prepared } from '../distill.ts';
-import { distillSchema, type DistillRecipe } from '../recipe/schema.ts';
+import { distillSchema, withDefaults, type DistillRecipe } from '../recipe/schema.ts';
 import type { Surroundings } from '../stage.ts';
 import { teachingHash } from '../teacher.ts';
 import { trainingData } from '../training-data.ts';
@@ -93,9 +93,8 @@ function cellKey(spec: CellSpec, { teachers, studentHash, data, corpus, tokenize
  * made has its default.
  */
 export function cellDifferences(found: StoredCell, spec: CellSpec, prepared: Prepared): string[] {
-  const then = distillSchema.safeParse(found.recipe);
   const recipes = differences(
-    (then.success ? then.data : found.recipe) as unknown as JsonObject,
+    withDefaults(distillSchema, found.recipe),
     prepared.recipe as unknown as JsonObject,
     'recipe',
   );

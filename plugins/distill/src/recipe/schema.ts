@@ -1,6 +1,6 @@
 /** Recipes of distillation: a student, and a list of stages with their losses. Unknown keys are errors. */
 import { z } from 'zod';
-import { stageTrainSchema, trainSchema } from 'kdx/recipe';
+import { stageTrainSchema, trainSchema, type JsonObject } from 'kdx/recipe';
 import { methods, type MethodName } from '../methods/index.ts';
 import { ptpSchema } from '../ptp.ts';
 import { roundingSchema } from '../rounding.ts';
@@ -77,3 +77,9 @@ export type DistillRecipe = z.infer<typeof distillSchema>;
 
 /** A finetune has only the trainer's options. */
 export const finetuneSchema = z.strictObject({ train: runTrainSchema.prefault({}) });
+
+/** A resolved recipe of an earlier version, with the defaults of options that it did not have; as it is if it does not fit. */
+export function withDefaults(schema: z.ZodType, recipe: JsonObject): JsonObject {
+  const { success, data } = schema.safeParse(recipe);
+  return success ? (data as JsonObject) : recipe;
+}
